@@ -1,0 +1,5 @@
+"""`python -m medcl` is the same as `medcl`."""
+
+from medcl.cli.app import main
+
+main()

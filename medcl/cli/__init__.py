@@ -1,0 +1,1 @@
+"""A door per command: flags to options, one call, one printed summary."""

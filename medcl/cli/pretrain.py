@@ -1,0 +1,23 @@
+"""medcl pretrain."""
+
+from __future__ import annotations
+
+import typer
+
+from medcl.cli.flags import door
+from medcl.workflows.pretrain import Pretrained, PretrainOptions, pretrain
+
+
+def summary(done: Pretrained) -> None:
+    """Say where the encoder is and what comes next."""
+    if done.forecast is not None:
+        for sentence in done.forecast.sentences():
+            typer.echo(sentence)
+        typer.echo("A dry run: nothing was written.")
+        return
+    assert done.run is not None
+    typer.echo(f"Run {done.run.name} is in {done.run.path}")
+    typer.echo("Next: medcl embed")
+
+
+command = door(PretrainOptions, pretrain, summary)

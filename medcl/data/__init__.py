@@ -1,0 +1,1 @@
+"""From stored volumes to batches: pair tasks, curriculum, augmentation, reading ahead."""

@@ -1,0 +1,40 @@
+"""A task and a loader together: where the training loop gets its batches from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from medcl.data.loader import Batch, Loader
+from medcl.data.plan import BatchPlan, Task
+
+
+class TaskSource:
+    """Plans from the task, batches from the loader."""
+
+    def __init__(self, task: Task, loader: Loader) -> None:
+        self.task = task
+        self.loader = loader
+
+    def epoch(self, epoch: int) -> list[BatchPlan]:
+        """Return the plans of an epoch (from 0)."""
+        return self.task.epoch(epoch)
+
+    def validation(self) -> list[BatchPlan]:
+        """Return the plans of the validation, fixed for the run."""
+        return self.task.validation()
+
+    def batches(
+        self, plans: Sequence[BatchPlan], epoch: int, start: int = 0, *, augment: bool = True
+    ) -> Iterator[Batch]:
+        """Yield a batch for each plan from `start` on."""
+        return self.loader.batches(plans, epoch, start, augment=augment)
+
+    @property
+    def waited(self) -> float:
+        """Seconds that the caller has waited for reading."""
+        return self.loader.waited
+
+    @property
+    def augmented(self) -> float:
+        """Seconds that augmentation has taken on the device."""
+        return self.loader.augmented

@@ -1,0 +1,137 @@
+"""Regions of interest: which part of an image is kept.
+
+A region is a function of what is known about one image; it answers with a box of voxels and the point that is to lie
+in the middle of the stored volume. New ones join by a line in REGIONS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medcl.imaging.geometry import Triple, to_index, to_mm
+from medcl.imaging.recipe import Recipe
+from medcl.imaging.volume import Volume
+from medcl.study.errors import BadInput
+
+MASK_MARGIN_MM = 10.0
+"""Kept around the labelled structure unless --margin says otherwise (ours: some of the tissue beside an organ)."""
+
+_INSIDE_TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    """What a region may look at.
+
+    Attributes:
+        image: canonical RAS+.
+        labels: label map on the image's grid, None where the cohort names none.
+        centre: (x, y, z) in RAS mm from the cohort's columns centre_x, centre_y, centre_z; None where empty.
+        recipe: margin, size and spacing.
+    """
+
+    image: Volume
+    labels: Volume | None
+    centre: tuple[float, float, float] | None
+    recipe: Recipe
+
+
+@dataclass(frozen=True, eq=False)
+class Region:
+    """A box on the image's grid.
+
+    Attributes:
+        low, high: first voxel and the one after the last, (z, y, x), inside the image.
+        focus: RAS mm (x, y, z) of the middle of the region, where the image ends before it included.
+    """
+
+    low: Triple
+    high: Triple
+    focus: NDArray[np.float64]
+
+
+def whole_image(known: Known) -> Region:
+    """All of it."""
+    shape = np.array(known.image.shape)
+    return _region(known.image, np.zeros(3), shape - 1)
+
+
+def around_mask(known: Known) -> Region:
+    """The box around all voxels whose label is not 0, and --margin mm on every side (10 unless told).
+
+    Raises:
+        BadInput: there is no mask, or it is empty.
+    """
+    if known.labels is None:
+        raise BadInput("has no mask: --roi mask needs one in the cohort's column mask")
+    marked = known.labels.voxels != 0
+    if not marked.any():
+        raise BadInput("its mask is empty (no voxel differs from 0), so --roi mask finds no region")
+    margin = MASK_MARGIN_MM if known.recipe.margin is None else known.recipe.margin
+    ends = []
+    for axis in range(3):
+        others = tuple(other for other in range(3) if other != axis)
+        ends.append(np.flatnonzero(marked.any(axis=others))[[0, -1]])
+    low, high = np.array(ends).T
+    reach = margin / np.array(known.image.spacing)
+    return _region(known.image, low - reach, high + reach)
+
+
+def around_centre(known: Known) -> Region:
+    """A box around the point in the columns centre_x, centre_y, centre_z (RAS mm).
+
+    It reaches --margin mm from the point to every side; without a margin it is what --size voxels (of --spacing) hold.
+
+    Raises:
+        BadInput: the point is missing or outside the image.
+    """
+    if known.centre is None:
+        raise BadInput("has no centre: --roi centre needs centre_x, centre_y and centre_z (RAS mm) in its row")
+    image, recipe = known.image, known.recipe
+    point = to_index(image.affine, known.centre)
+    last = np.array(image.shape) - 1
+    if (point < -0.5 - _INSIDE_TOLERANCE).any() or (point > last + 0.5 + _INSIDE_TOLERANCE).any():
+        raise BadInput(_outside(image, known.centre))
+    spacing = np.array(image.spacing)
+    if recipe.margin is not None:
+        reach = recipe.margin / spacing
+    else:
+        reach = (np.array(recipe.size) - 1) / 2 * np.array(recipe.spacing or spacing) / spacing
+    return _region(image, point - reach, point + reach)
+
+
+REGIONS: dict[str, Callable[[Known], Region]] = {
+    "whole": whole_image,
+    "mask": around_mask,
+    "centre": around_centre,
+}
+"""The regions by the word of --roi."""
+
+
+def _region(image: Volume, first: NDArray[np.float64], last: NDArray[np.float64]) -> Region:
+    """Every voxel between two voxel positions (z, y, x), rounded outwards and cut at the image's border."""
+    shape = np.array(image.shape)
+    low = np.clip(np.floor(first + _INSIDE_TOLERANCE), 0, shape - 1).astype(int)
+    high = np.clip(np.ceil(last - _INSIDE_TOLERANCE) + 1, low + 1, shape).astype(int)
+    return Region(_triple(low), _triple(high), to_mm(image.affine, (first + last) / 2))
+
+
+def _triple(values: NDArray[np.int_]) -> Triple:
+    z, y, x = (int(n) for n in values)
+    return z, y, x
+
+
+def _outside(image: Volume, centre: tuple[float, float, float]) -> str:
+    last = np.array(image.shape) - 1
+    corners = np.array([[z, y, x] for z in (0, last[0]) for y in (0, last[1]) for x in (0, last[2])])
+    places = to_mm(image.affine, corners)
+    ranges = ", ".join(
+        f"{axis} {low:.1f} to {high:.1f}"
+        for axis, low, high in zip("xyz", places.min(axis=0), places.max(axis=0), strict=True)
+    )
+    point = ", ".join(f"{mm:g}" for mm in centre)
+    return f"its centre ({point}) lies outside the image, which spans {ranges} mm (RAS): correct centre_x, _y, _z"

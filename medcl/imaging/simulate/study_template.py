@@ -1,0 +1,18 @@
+"""The settings that a simulated study starts with."""
+
+SETTINGS = """\
+# Settings of this simulated study, read by every medcl command that runs in it.
+# A flag on the command line wins over what stands here.
+# They are sized for a laptop without a GPU; raise them where there is one.
+
+[preprocess]
+roi = "mask"              # cut out the graft: the label maps of cohort.csv are known
+margin = 12.0             # mm kept around it, so that the iliac vessels are in the picture
+spacing = [4.0, 4.0, 4.0] # z y x in mm; the scans have about 3.5 2.6 2.6
+size = [24, 32, 32]       # z y x in voxels: 96 x 128 x 128 mm
+
+[pretrain]
+network = "resnet10"
+epochs = 12
+batch_size = 32
+"""

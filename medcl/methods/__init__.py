@@ -1,0 +1,1 @@
+"""One paper a file: what one training step computes."""

@@ -1,0 +1,91 @@
+"""From the names on the command line to a method with its networks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from medcl.losses.cosine_pairs import PAPER_MARGIN
+from medcl.losses.in_batch_pairs import PAPER_POSITIVE_SHARE
+from medcl.losses.nt_xent import BASELINE_TEMPERATURE
+from medcl.methods.pair_contrast import PairContrast
+from medcl.methods.simclr import Simclr
+from medcl.networks.encoder import build_encoder
+from medcl.networks.projection import DROPOUT, Projection
+from medcl.networks.registry import DEFAULT_NETWORK
+from medcl.study.errors import BadInput
+
+
+@dataclass(frozen=True)
+class MethodOptions:
+    """What can be chosen about a method; the defaults are those of Milecki et al. (MIDL 2022).
+
+    Attributes:
+        network: one of `NETWORKS`.
+        token: of the `vit`, which output is the feature vector.
+        dropout: of the projection head.
+        margin: of the cosine embedding loss (the paper's code has 0.5).
+        positive_share: as in the task.
+        temperature: of NT-Xent.
+        micro_batch: images that go through the encoder at a time; None is all.
+
+    Raises:
+        BadInput: naming every value that cannot be used.
+    """
+
+    network: str = DEFAULT_NETWORK
+    token: Literal["mean", "cls"] = "mean"
+    dropout: float = DROPOUT
+    margin: float = PAPER_MARGIN
+    positive_share: float = PAPER_POSITIVE_SHARE
+    temperature: float = BASELINE_TEMPERATURE
+    micro_batch: int | None = None
+
+    def __post_init__(self) -> None:
+        problems = [
+            f"{flag} is {value}; expected {expected}."
+            for flag, value, expected, fine in (
+                ("--dropout", self.dropout, "a number in [0, 1)", 0 <= self.dropout < 1),
+                ("--margin", self.margin, "a number in [-1, 1)", -1 <= self.margin < 1),
+                ("--temperature", self.temperature, "a number above 0", self.temperature > 0),
+                ("--micro-batch", self.micro_batch, "1 or more", self.micro_batch is None or self.micro_batch > 0),
+            )
+            if not fine
+        ]
+        if problems:
+            raise BadInput(problems)
+
+
+def build_method(
+    method: str, pairs: Literal["sampled", "in-batch"], size: tuple[int, int, int], images: int, options: MethodOptions
+) -> PairContrast | Simclr:
+    """Return the method of `--method` and `--pairs` with freshly initialised networks.
+
+    Args:
+        method: variable, patient or simclr.
+        pairs: of variable and patient.
+        size: (z, y, x) of the images in voxels.
+        images: of a simclr batch.
+        options: of the method.
+
+    Raises:
+        BadInput: the images are too small for the network, or it is unknown.
+    """
+    encoder = build_encoder(options.network, size, token=options.token)
+    projection = Projection(encoder.features, dropout=options.dropout)
+    if method == "simclr":
+        return Simclr(
+            encoder,
+            projection,
+            images=images,
+            temperature=options.temperature,
+            micro_batch=options.micro_batch,
+        )
+    return PairContrast(
+        encoder,
+        projection,
+        pairs=pairs,
+        margin=options.margin,
+        positive_share=options.positive_share,
+        micro_batch=options.micro_batch,
+    )

@@ -1,0 +1,54 @@
+"""The pretraining methods that `--method` knows, by name. No torch: help, listings and docs read the same truth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+KIDNEY_PAPER = "Milecki et al., Contrastive learning for kidney transplant analysis using MRI data, MIDL 2022"
+SIMCLR_PAPER = "Chen et al., A simple framework for contrastive learning of visual representations, ICML 2020"
+
+
+@dataclass(frozen=True)
+class MethodDescription:
+    """What a user needs to choose a method.
+
+    Attributes:
+        title: one line.
+        paper: where it comes from.
+        needs: what a study must have for it.
+        options: names of the options that it reads, beyond those of every training.
+        pairs: the values of `--pairs` that it knows; empty where it makes its own pairs.
+    """
+
+    title: str
+    paper: str
+    needs: str
+    options: tuple[str, ...]
+    pairs: tuple[str, ...] = ()
+
+
+PAIR_SAMPLINGS = ("sampled", "in-batch")
+PAIR_OPTIONS = ("pairs", "margin", "positive_share", "pairs_per_epoch", "steps")
+
+METHODS: dict[str, MethodDescription] = {
+    "variable": MethodDescription(
+        title="patients with alike values of a clinical variable attract, with different values repel",
+        paper=KIDNEY_PAPER,
+        needs="--variable NAME with values in several patients",
+        options=("variable", "thresholds", "differs_by", *PAIR_OPTIONS),
+        pairs=PAIR_SAMPLINGS,
+    ),
+    "patient": MethodDescription(
+        title="two images of one patient attract, of different patients repel",
+        paper=KIDNEY_PAPER,
+        needs="patients with several exams",
+        options=("same_exam", *PAIR_OPTIONS),
+        pairs=PAIR_SAMPLINGS,
+    ),
+    "simclr": MethodDescription(
+        title="two views of one image attract, of different images repel (baseline)",
+        paper=SIMCLR_PAPER,
+        needs="images only",
+        options=("temperature", "pairs_per_epoch"),
+    ),
+}

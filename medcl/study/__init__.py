@@ -1,0 +1,1 @@
+"""What lies on disk: study folder, cohort table, patient splits, runs. Knows no torch."""

@@ -1,0 +1,105 @@
+"""The settings that every training shares; the defaults are the kidney paper's.
+
+Imports no torch, so that options models can read the names and defaults.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from medcl.study.errors import BadInput
+
+OPTIMIZERS: dict[str, str] = {
+    "sgd": "stochastic gradient descent with momentum (the kidney paper)",
+    "adam": "Adam; weight decay is added to the gradient",
+    "adamw": "Adam with decoupled weight decay",
+}
+"""Optimizer names and what they are."""
+
+PRECISIONS: dict[str, str] = {
+    "auto": "bf16 where the device computes in it natively, else fp32",
+    "fp32": "32-bit floating point",
+    "bf16": "bfloat16 mixed precision",
+    "fp16": "float16 mixed precision with a gradient scaler (CUDA only)",
+}
+"""Precision names and what they are."""
+
+WARMUP_EPOCHS = 5.0
+"""Linear warm-up of the kidney paper, which trains for 60 epochs."""
+
+WARMUP_SHARE = 1 / 12
+"""The same warm-up as a share of the epochs, for runs shorter than the paper's."""
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How steps become a run.
+
+    Attributes:
+        epochs: passes through the source's plans.
+        optimizer: one of `OPTIMIZERS`, for every optimizer name of the method.
+        lr: peak learning rate (1e-2 in the paper) of parameter groups that name none of their own.
+        momentum: of SGD (0.9 in the paper); Adam has none.
+        weight_decay: of parameter groups that name none of their own.
+        warmup_epochs: linear warm-up, fractions allowed; None is 5 epochs, or a twelfth of fewer than 60.
+        clip: largest gradient norm of an optimizer's parameters (1.0 in the paper's code); None does not clip.
+        precision: one of `PRECISIONS`.
+        seed: of every random generator.
+        checkpoint_steps: also save every so many steps within an epoch; None saves at the end of epochs only.
+
+    Raises:
+        BadInput: naming every value that cannot be used.
+    """
+
+    epochs: int = 60
+    optimizer: str = "sgd"
+    lr: float = 1e-2
+    momentum: float = 0.9
+    weight_decay: float = 0.0
+    warmup_epochs: float | None = None
+    clip: float | None = 1.0
+    precision: str = "auto"
+    seed: int = 0
+    checkpoint_steps: int | None = None
+
+    def __post_init__(self) -> None:
+        problems = [
+            *_choice("--optimizer", self.optimizer, OPTIMIZERS),
+            *_choice("--precision", self.precision, PRECISIONS),
+            *_bound("--epochs", self.epochs, "1 or more", self.epochs >= 1),
+            *_bound("--lr", self.lr, "above 0", self.lr > 0),
+            *_bound("--momentum", self.momentum, "in [0, 1)", 0 <= self.momentum < 1),
+            *_bound("--weight-decay", self.weight_decay, "0 or more", self.weight_decay >= 0),
+            *_bound("--clip", self.clip, "above 0, or left out", self.clip is None or self.clip > 0),
+            *_bound(
+                "--checkpoint-steps",
+                self.checkpoint_steps,
+                "1 or more, or left out",
+                self.checkpoint_steps is None or self.checkpoint_steps >= 1,
+            ),
+            *_bound(
+                "--warmup-epochs",
+                self.warmup_epochs,
+                f"from 0 to below the {self.epochs} epochs of the run",
+                self.warmup_epochs is None or 0 <= self.warmup_epochs < self.epochs,
+            ),
+        ]
+        if problems:
+            raise BadInput(problems)
+
+    @property
+    def warmup(self) -> float:
+        """Epochs of linear warm-up."""
+        if self.warmup_epochs is not None:
+            return self.warmup_epochs
+        return min(WARMUP_EPOCHS, self.epochs * WARMUP_SHARE)
+
+
+def _choice(flag: str, value: str, known: dict[str, str]) -> list[str]:
+    if value in known:
+        return []
+    return [f"{flag} is {value!r}; known are {', '.join(known)}."]
+
+
+def _bound(flag: str, value: object, expected: str, holds: bool) -> list[str]:
+    return [] if holds else [f"{flag} is {value}; expected {expected}."]

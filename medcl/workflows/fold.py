@@ -1,0 +1,249 @@
+"""One fold of a pretraining: its data, its method, its training and what it leaves behind.
+
+Joins the rooms: study (cohort, splits, leakage gate), imaging (volume store), data (task, loader), methods and
+training.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+
+from medcl.data.augment import Augmentation
+from medcl.data.loader import Loader
+from medcl.data.plan import Task
+from medcl.data.samples import Samples, build_samples
+from medcl.data.source import TaskSource
+from medcl.data.task_options import TaskOptions
+from medcl.data.tasks import build_task
+from medcl.imaging.store import VolumeStore
+from medcl.methods.build import MethodOptions, build_method
+from medcl.methods.pair_contrast import PairContrast
+from medcl.methods.simclr import Simclr
+from medcl.study.cohort import Cohort, read_cohort
+from medcl.study.errors import BadInput
+from medcl.study.files import write_json
+from medcl.study.folder import Study
+from medcl.study.leakage import check_leakage
+from medcl.study.runs import Run
+from medcl.study.split_file import read_splits
+from medcl.study.splits import Splits, make_splits
+from medcl.training.device import resolve_device
+from medcl.training.distributed import require_one_gpu
+from medcl.training.dry_run import Forecast, dry_run
+from medcl.training.export import export_encoder, load_encoder_weights, restore_best
+from medcl.training.loop import train
+from medcl.training.progress import reporter
+from medcl.training.randomness import seed_everything
+from medcl.training.result import TrainingResult
+
+if TYPE_CHECKING:
+    from medcl.workflows.pretrain import PretrainOptions
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """All that the folds share, checked.
+
+    Attributes:
+        study, store, cohort, splits: where the data come from.
+        device: where the folds train.
+        notes: what the user should know before the training starts.
+        inputs: hashes of what goes in, for run.json.
+    """
+
+    study: Study
+    store: VolumeStore
+    cohort: Cohort
+    splits: Splits
+    device: torch.device
+    notes: list[str]
+    inputs: dict[str, str]
+
+    @property
+    def folds(self) -> list[int | None]:
+        """Numbers of the folds; [None] of a run without folds, whose files lie in the run folder itself."""
+        return [None] if len(self.splits.folds) == 1 else list(self.splits.folds)
+
+    def outputs(self, run: Run) -> list[str]:
+        """What the run leaves behind, relative to its folder."""
+        return [str((run.folder(fold) / "encoder.safetensors").relative_to(run.path)) for fold in self.folds]
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One fold, ready to train."""
+
+    samples: Samples
+    task: Task
+    method: PairContrast | Simclr
+    source: TaskSource
+
+
+def prepare(study: Study, options: PretrainOptions) -> Prepared:
+    """Read the study and refuse what cannot be trained on.
+
+    Raises:
+        BadInput: with what is missing or wrong.
+    """
+    device = resolve_device(options.device)
+    require_one_gpu(options.gpus, device)
+    store = VolumeStore.open(study.preprocessed(options.preprocessed))
+    cohort = read_cohort(study.cohort_file, need_images=False)
+    cases = set(cohort.cases())
+    stored = {entry.case for entry in store.entries}
+    frame = cohort.frame[cohort.frame["case"].isin(stored)]
+    notes = list(cohort.notes)
+    if missing := len(cases - stored):
+        notes.append(f"{missing} images of cohort.csv are not preprocessed and are left out (`medcl preprocess`).")
+    if gone := len(stored - cases):
+        notes.append(f"{gone} preprocessed images are no longer in cohort.csv and are left out.")
+    if frame.empty:
+        raise BadInput(
+            f"No image of cohort.csv is in {study.preprocessed(options.preprocessed)}: run `medcl preprocess`."
+        )
+    splits = make_splits(
+        cohort.frame,  # all of it: which patients are held out must not depend on what is preprocessed by now
+        seed=options.seed,
+        stratify=cohort.variable(options.stratify) if options.stratify else None,
+        folds=options.folds,
+        leave_site=options.leave_site,
+        given=read_splits(options.splits) if options.splits else None,
+    )
+    store = store.only(cases)
+    for fold in splits.folds:
+        _gate(store, splits.of(fold))
+    inputs = {"volumes": store.fingerprint(), "splits": _digest(splits.frame.to_csv(index=False))}
+    return Prepared(study, store, cohort, splits, device, [*notes, *_split_notes(splits)], inputs)
+
+
+def train_fold(prepared: Prepared, options: PretrainOptions, run: Run, fold: int | None) -> TrainingResult:
+    """Train one fold in its folder of the run and export the encoder of its best epoch."""
+    folder = run.folder(fold)
+    folder.mkdir(exist_ok=True)
+    made = _fold(prepared, options, fold)
+    prepared.splits.only(fold or 1).write(folder / "splits.csv")
+    write_json(folder / "task.json", made.task.describe())
+    report = reporter(f"fold {fold} of {len(prepared.folds)}" if fold else "")
+    for note in made.task.notes:
+        report.message(note)
+    result = train(
+        made.method,
+        made.source,
+        options.settings(),
+        folder,
+        report,
+        device=prepared.device,
+        options={**options.model_dump(mode="json"), "inputs": {**prepared.inputs, "values": _values(made.samples)}},
+        resume=options.resume,
+    )
+    epoch = restore_best(made.method, result.best)
+    export_encoder(made.method.encoder, folder, {**_card(prepared, options, made), "run": run.name, "epoch": epoch})
+    export_encoder(made.method.embedder.projection, folder, _projection_card(made, run.name), stem="projection")
+    return result
+
+
+def dry_run_fold(prepared: Prepared, options: PretrainOptions, fold: int | None) -> Forecast:
+    """Train two steps of a fold and tell what the run would take; nothing is written."""
+    made = _fold(prepared, options, fold)
+    return dry_run(made.method, made.source, options.settings(), device=prepared.device)
+
+
+def _fold(prepared: Prepared, options: PretrainOptions, fold: int | None) -> Fold:
+    samples = build_samples(prepared.store, prepared.cohort, prepared.splits.of(fold or 1), options.variable)
+    task = build_task(options.chosen_method, options.pairs, samples, _task_options(options))
+    seed_everything(options.seed)  # the method's first weights follow the seed
+    method = build_method(
+        options.chosen_method,
+        options.pairs,
+        samples.size,
+        getattr(task, "batch_size", 0),
+        MethodOptions(
+            network=options.network,
+            dropout=options.dropout,
+            margin=options.margin,
+            positive_share=options.positive_share,
+            temperature=options.temperature,
+            micro_batch=options.micro_batch,
+        ),
+    )
+    if options.init_from is not None:
+        load_encoder_weights(method.encoder, options.init_from, _architecture(options, samples))
+    augmentation = Augmentation(
+        flip_probability=options.flip,
+        affine_probability=options.affine,
+        rotation_degrees=options.rotation,
+        scale=options.scaling,
+        blur_sigma=options.blur,
+        noise_sd=options.noise,
+    )
+    loader = Loader(samples, augmentation, seed=options.seed, device=prepared.device, workers=options.workers)
+    return Fold(samples, task, method, TaskSource(task, loader))
+
+
+def _task_options(options: PretrainOptions) -> TaskOptions:
+    return TaskOptions(
+        seed=options.seed,
+        epochs=options.epochs,
+        batch_size=options.batch_size,
+        pairs=options.pairs_per_epoch,
+        positive_share=options.positive_share,
+        steps=options.steps_per_epoch,
+        thresholds=options.thresholds,
+        differs_by=options.differs_by,
+        same_exam=options.same_exam,
+        validation_images=options.validation_images,
+    )
+
+
+def _gate(store: VolumeStore, splits: dict[str, str]) -> None:
+    entries = [entry for entry in store.entries if entry.patient in splits]
+    check_leakage(
+        [entry.case for entry in entries],
+        [entry.patient for entry in entries],
+        [entry.content for entry in entries],
+        splits,
+    )
+
+
+def _split_notes(splits: Splits) -> list[str]:
+    counts = splits.counts(splits.folds[0])
+    told = ", ".join(f"{count} {part}" for part, count in counts.items())
+    every = f" in each of {len(splits.folds)} folds, about" if len(splits.folds) > 1 else ""
+    return [f"Patients{every}: {told}.", *splits.notes]
+
+
+def _architecture(options: PretrainOptions, samples: Samples) -> dict[str, Any]:
+    return {"network": options.network, "size": list(samples.size), "channels": 1}
+
+
+def _card(prepared: Prepared, options: PretrainOptions, made: Fold) -> dict[str, Any]:
+    """What another program must know to use the encoder."""
+    return {
+        "architecture": _architecture(options, made.samples),
+        "method": options.chosen_method,
+        "variable": made.samples.variable,
+        "recipe": prepared.store.recipe.to_json(),
+        "recipe_key": prepared.store.recipe.key(),
+        "spacing": [round(float(step), 4) for step in made.samples.spacings().mean(axis=0)],
+        "preprocessed": options.preprocessed,
+        "data": prepared.inputs["volumes"],
+    }
+
+
+def _projection_card(made: Fold, run: str) -> dict[str, Any]:
+    projection = made.method.embedder.projection
+    shape = {"features": cast(int, made.method.encoder.features), "out": cast(int, projection.out)}
+    return {"architecture": shape, "run": run}
+
+
+def _values(samples: Samples) -> str:
+    """Hash of the variable's values, so that a resumed run notices another table."""
+    return "" if samples.values is None else _digest(",".join(map(repr, samples.values.tolist())))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,84 @@
+"""Runs a function over many jobs in several processes; memory stays flat and a killed parent leaves no process behind.
+
+Processes are started afresh ("spawn"), never forked: forking a process that has threads (torch, BLAS) can hang, and
+afresh works alike on Linux, macOS and Windows.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from typing import TypeVar
+
+from medcl.study.errors import RunFailed
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+
+_QUEUED_PER_WORKER = 4
+
+
+def run_jobs(
+    function: Callable[[Job], Result], jobs: Sequence[Job], workers: int | None = None
+) -> Iterator[tuple[Job, Result]]:
+    """Yield each job with its result, in the order in which they end.
+
+    Args:
+        function: of a module that imports quickly; each process imports it.
+        jobs: what can be pickled.
+        workers: processes; None is one for each core. With 1, everything happens in this process.
+
+    Raises:
+        RunFailed: a process was ended from outside. What `function` raises ends the whole and is passed on.
+    """
+    workers = min(workers or usable_cores(), len(jobs))
+    if workers <= 1:
+        for job in jobs:
+            yield job, function(job)
+        return
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_start_worker)
+    waiting = iter(jobs)
+    running: dict[Future[Result], Job] = {}
+    try:
+        while True:
+            for job in waiting:
+                running[pool.submit(function, job)] = job
+                if len(running) >= workers * _QUEUED_PER_WORKER:
+                    break
+            if not running:
+                return
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                yield running.pop(future), future.result()
+    except BrokenProcessPool as error:
+        raise RunFailed(
+            "a worker process was ended from outside (is memory short?); what was done is kept. Run again with fewer "
+            "--workers; 1 does without such processes. (From a Python script, the call must stand below "
+            "`if __name__ == '__main__':`.)"
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _start_worker() -> None:
+    """The parent alone answers Ctrl-C; and when it dies, so does the worker, which would else wait for ever."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)

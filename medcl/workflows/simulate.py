@@ -1,0 +1,134 @@
+"""`medcl simulate`: a whole study with known truth.
+
+Patients are independent of each other and spread over processes. What is written, in this order: simulation.json (what
+was asked for; it marks the folder as simulated), medcl.toml, images/ and masks/, truth.csv and, when all is there,
+cohort.csv.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from medcl.study.errors import BadInput
+from medcl.study.files import read_json, write_json, write_text
+from medcl.workflows.options import Options, argument, flag
+from medcl.workflows.pool import run_jobs
+from medcl.workflows.progress import progress
+
+Rows = list[dict[str, Any]]
+
+MARK = "simulation.json"
+"""The file by which a folder can be told to be a simulated study, which `--overwrite` may then empty."""
+
+
+class SimulateOptions(Options):
+    """Write a simulated study with known truth: images, masks, cohort.csv, truth.csv and medcl.toml.
+
+    The kind transplant-mr follows kidney-transplant recipients over a year: exams D15, D30, M3 and M12, each with a
+    water image before contrast agent and an arterial and a tubular phase after it.
+    """
+
+    directory: Path = argument("The folder to write the study to; made when it does not exist.", metavar="DIR")
+    kind: Literal["transplant-mr"] = flag("transplant-mr", "What is simulated.")
+    patients: int = flag(40, "How many patients; each has 4 exams of 3 images.", ge=1, le=100_000)
+    seed: int = flag(0, "The same seed gives the same study; patient P001 is the same however many follow.", ge=0)
+    workers: int | None = flag(None, "Processes to share the work; as many as there are cores unless told.", ge=1)
+    overwrite: bool = flag(False, "Replace a study that was simulated in this folder before.")
+
+
+@dataclass(frozen=True)
+class SimulatedStudy:
+    """What was written: the study's folder, counts, and the seconds it took."""
+
+    directory: Path
+    patients: int
+    images: int
+    seconds: float
+
+
+def simulate(options: SimulateOptions) -> SimulatedStudy:
+    """Write a simulated study.
+
+    Raises:
+        BadInput: the folder holds something and `overwrite` is not given, or what it holds was not simulated.
+        RunFailed: the disk is full or the folder cannot be written to.
+    """
+    from medcl.imaging.simulate.study_tables import COHORT_COLUMNS
+    from medcl.imaging.simulate.study_template import SETTINGS
+
+    began = time.monotonic()
+    root = options.directory
+    _make_room(root, options.overwrite)
+    asked = {"kind": options.kind, "patients": options.patients, "seed": options.seed}
+    write_json(root / MARK, asked)
+    write_text(root / "medcl.toml", SETTINGS)
+    jobs = [(root, options.seed, number) for number in range(1, options.patients + 1)]
+    done: dict[int, tuple[Rows, Rows]] = {}
+    with progress("Simulating", len(jobs), unit="patients") as step:
+        for (_, _, number), rows in run_jobs(_write_patient, jobs, options.workers):
+            done[number] = rows
+            step()
+    cohort = [row for number in sorted(done) for row in done[number][0]]
+    truth = [row for number in sorted(done) for row in done[number][1]]
+    write_text(root / "truth.csv", _table(list(truth[0]), truth))
+    write_text(root / "cohort.csv", _table(COHORT_COLUMNS, cohort))
+    return SimulatedStudy(root, options.patients, len(cohort), time.monotonic() - began)
+
+
+def _make_room(root: Path, overwrite: bool) -> None:
+    if root.exists() and not root.is_dir():
+        raise BadInput(f"{root} is a file; give a folder to write the study to.")
+    if not root.is_dir() or not any(root.iterdir()):
+        return
+    if not overwrite:
+        raise BadInput(f"{root} is not empty. Choose another folder, or replace a simulated study with --overwrite.")
+    if not (root / MARK).is_file():
+        raise BadInput(
+            f"{root} has no {MARK}, so it was not written by 'medcl simulate', and --overwrite leaves it alone. "
+            "Choose another folder."
+        )
+    read_json(root / MARK)
+    # cohort.csv first: without it the half-emptied folder is no study.
+    for name in ("cohort.csv", "truth.csv", "medcl.toml"):
+        (root / name).unlink(missing_ok=True)
+    for folder in ("images", "masks"):
+        for file in (root / folder).glob("P*_*.nii.gz"):
+            file.unlink()
+
+
+def _write_patient(job: tuple[Path, int, int]) -> tuple[Rows, Rows]:
+    """Write one patient's images and masks; return the rows of cohort.csv and truth.csv."""
+    from medcl.imaging.simulate.clinical import EXAMS
+    from medcl.imaging.simulate.storage import store_nifti
+    from medcl.imaging.simulate.study_tables import clinical_values, patient_name, true_values
+    from medcl.imaging.simulate.transplant_mr import draw_exam, draw_patient, render
+
+    root, seed, number = job
+    patient = draw_patient(seed, number)
+    rows, known = [], []
+    for name in EXAMS:
+        exam = draw_exam(patient, name, seed)
+        clinical = clinical_values(exam, seed)
+        known.append(true_values(exam))
+        for image in render(exam):
+            stem = f"{patient_name(number)}_{name}_{image.sequence}.nii.gz"
+            store_nifti(root / "images" / stem, image.voxels, image.affine)
+            store_nifti(root / "masks" / stem, image.labels, image.affine)
+            files = {"sequence": image.sequence, "image": f"images/{stem}", "mask": f"masks/{stem}"}
+            rows.append(clinical | files)
+    return rows, known
+
+
+def _table(columns: Sequence[str], rows: list[dict[str, Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({name: f"{value:.6g}" if isinstance(value, float) else value for name, value in row.items()})
+    return text.getvalue()

@@ -1,0 +1,88 @@
+"""The options that every training command shares: one set, one meaning."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from medcl.training.settings import TrainingSettings
+from medcl.workflows.options import Options, flag
+
+RUN = "Run"
+TRAINING = "Training"
+
+
+class TrainingOptions(Options):
+    """Options of a training; the defaults are those of Milecki et al. (MIDL 2022)."""
+
+    name: str | None = flag(
+        None, "Name of the run; a telling one with the next free number unless told.", metavar="NAME", panel=RUN
+    )
+    resume: bool = flag(
+        False, "Go on with a run that was stopped: the one of --name, or the newest that is unfinished.", panel=RUN
+    )
+    init_from: Path | None = flag(
+        None, "A run folder or encoder.safetensors whose encoder weights the new run starts from.", panel=RUN
+    )
+    overwrite: bool = flag(False, "Replace a run of the same --name.", panel=RUN)
+    dry_run: bool = flag(
+        False, "Check everything, run two steps, tell the time and memory to expect, and write nothing.", panel=RUN
+    )
+    config: Path | None = flag(
+        None, "A settings file to read in place of the study's medcl.toml.", metavar="FILE", panel=RUN
+    )
+
+    epochs: int = flag(60, "Passes through the training plans.", ge=1, panel=TRAINING)
+    batch_size: int | None = flag(
+        None,
+        "Pairs (sampled) or images (else) of a step; 48 unless told, 96 for --pairs in-batch.",
+        ge=2,
+        panel=TRAINING,
+    )
+    optimizer: Literal["sgd", "adam", "adamw"] = flag("sgd", "The optimizer.", panel=TRAINING)
+    lr: float = flag(1e-2, "Learning rate after the warm-up, before the cosine.", gt=0, panel=TRAINING)
+    momentum: float = flag(0.9, "Momentum of sgd.", ge=0, lt=1, panel=TRAINING)
+    weight_decay: float = flag(0.0, "Weight decay.", ge=0, panel=TRAINING)
+    warmup_epochs: float | None = flag(
+        None, "Epochs of linear warm-up; 5 unless told, or a twelfth of fewer than 60 epochs.", ge=0, panel=TRAINING
+    )
+    clip: float = flag(1.0, "Largest gradient norm; 0 does not clip.", ge=0, panel=TRAINING)
+    seed: int = flag(0, "Seed of everything that is drawn: splits, pairs, weights, augmentation.", panel=TRAINING)
+    gpus: int | None = flag(None, "GPUs to train on.", panel=TRAINING)
+    device: Literal["auto", "cpu", "cuda", "mps"] = flag(
+        "auto", "Where to train; auto takes a CUDA GPU where there is one.", panel=TRAINING
+    )
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = flag(
+        "auto",
+        "Floating point format of a step; auto is bf16 where the device computes in it natively.",
+        panel=TRAINING,
+    )
+    workers: int = flag(2, "Batches that are read ahead of the training.", ge=1, panel=TRAINING)
+    checkpoint_steps: int | None = flag(
+        None, "Also save a checkpoint every so many steps; the end of an epoch always does.", ge=1, panel=TRAINING
+    )
+
+    @classmethod
+    def _stored(cls, given: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+        """Leave medcl.toml out when a run is resumed: it goes on with its own options."""
+        return ({}, "") if given.get("resume") else super()._stored(given)
+
+    def settings(self) -> TrainingSettings:
+        """These options as the training loop takes them.
+
+        Raises:
+            BadInput: naming what does not fit together.
+        """
+        return TrainingSettings(
+            epochs=self.epochs,
+            optimizer=self.optimizer,
+            lr=self.lr,
+            momentum=self.momentum,
+            weight_decay=self.weight_decay,
+            warmup_epochs=self.warmup_epochs,
+            clip=self.clip or None,
+            precision=self.precision,
+            seed=self.seed,
+            checkpoint_steps=self.checkpoint_steps,
+        )

@@ -1,0 +1,159 @@
+"""Draws are keyed by sample, follow their settings, and are applied as SciPy would."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import gaussian_filter
+
+from medcl.data.augment import Augmentation, Draws, apply, draw
+from medcl.data.warp import rotation_and_scale, warp
+from medcl.study.errors import BadInput
+
+NOTHING = Augmentation(flip_probability=0, affine_probability=0, blur_probability=0, noise_probability=0)
+TENSORS = [field.name for field in fields(Draws) if field.name != "blur_radius"]
+
+
+def volumes(count: int = 6, size: tuple[int, int, int] = (4, 6, 8)) -> torch.Tensor:
+    return torch.rand(count, 1, *size, generator=torch.Generator().manual_seed(0))
+
+
+def test_the_defaults_are_the_papers() -> None:
+    draws = draw(0, 0, np.arange(4000), Augmentation())
+    assert draws.flip.double().mean().item() == pytest.approx(0.5, abs=0.03)
+    assert draws.affine.double().mean().item() == pytest.approx(0.5, abs=0.03)
+    turned = draws.degrees[draws.affine]
+    for values, low, high in (
+        (turned, -10, 10),
+        (draws.scales[draws.affine], 0.9, 1.1),
+        (draws.sigmas, 0, 0.5),
+        (draws.noise, 0, 0.05),
+    ):
+        assert low <= values.min() < low + 0.02 * (high - low)
+        assert high >= values.max() > high - 0.02 * (high - low)
+        assert values.mean().item() == pytest.approx((low + high) / 2, abs=0.03 * (high - low))
+    assert (draws.degrees[~draws.affine] == 0).all()
+    assert (draws.scales[~draws.affine] == 1).all()
+    assert np.abs(np.corrcoef(draws.flip.numpy(), draws.affine.numpy())[0, 1]) < 0.05
+    assert np.abs(np.corrcoef(turned.numpy().T) - np.eye(3)).max() < 0.07, "each axis has its own angle"
+
+
+def test_a_draw_depends_on_seed_epoch_and_key_only() -> None:
+    settings, keys = Augmentation(), np.arange(20)
+    whole = draw(3, 5, keys, settings)
+    part = draw(3, 5, keys[[17, 4]], settings)
+    for name in TENSORS:
+        assert torch.equal(getattr(part, name), getattr(whole, name)[[17, 4]]), name
+    for seed, epoch in ((4, 5), (3, 6), (3, -1)):
+        other = draw(seed, epoch, keys, settings)
+        assert not torch.equal(other.sigmas, whole.sigmas)
+        assert not torch.equal(other.noise_seed, whole.noise_seed)
+
+
+def test_two_images_of_a_pair_are_drawn_apart() -> None:
+    draws = draw(0, 0, np.arange(2000), Augmentation())
+    first, second = draws.flip[0::2], draws.flip[1::2]
+    assert (first == second).double().mean().item() == pytest.approx(0.5, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("change", "differs"),
+    [
+        ({"flip_probability": 1.0}, {"flip"}),
+        ({"affine_probability": 1.0}, {"affine", "degrees", "scales"}),
+        ({"rotation_degrees": 30.0}, {"degrees"}),
+        ({"scale": 0.3}, {"scales"}),
+        ({"isotropic_scale": True}, {"scales"}),
+        ({"blur_probability": 0.2}, {"sigmas"}),
+        ({"blur_sigma": 1.5}, {"sigmas"}),
+        ({"noise_probability": 0.2}, {"noise"}),
+        ({"noise_sd": 0.5}, {"noise"}),
+    ],
+)
+def test_each_setting_changes_its_draws_and_no_others(change: dict[str, float], differs: set[str]) -> None:
+    plain, changed = (draw(0, 0, np.arange(50), s) for s in (Augmentation(), replace(Augmentation(), **change)))
+    assert {n for n in TENSORS if not torch.equal(getattr(plain, n), getattr(changed, n))} == differs
+    if "isotropic_scale" in change:
+        assert (changed.scales == changed.scales[:, :1]).all()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"flip_probability": 1.5}, {"scale": 1.0}, {"noise_sd": -0.1}, {"rotation_degrees": float("nan")}],
+)
+def test_settings_out_of_range_are_refused(change: dict[str, float]) -> None:
+    with pytest.raises(BadInput, match=next(iter(change))):
+        Augmentation(**change)
+
+
+def test_nothing_drawn_changes_nothing_and_makes_a_copy() -> None:
+    before = volumes()
+    after = apply(before, draw(0, 0, np.arange(6), NOTHING))
+    assert torch.equal(before, after)
+    assert before.data_ptr() != after.data_ptr()
+
+
+def test_a_flip_mirrors_left_and_right_exactly() -> None:
+    after = apply(volumes(), draw(0, 0, np.arange(6), replace(NOTHING, flip_probability=1.0)))
+    assert torch.equal(after, volumes().flip(-1))
+
+
+@pytest.mark.parametrize("size", [(4, 6, 8), (1, 12, 9)])
+def test_flip_and_affine_in_one_interpolation_equal_one_after_the_other(size: tuple[int, int, int]) -> None:
+    settings = replace(NOTHING, flip_probability=1.0, affine_probability=1.0)
+    spacing = np.tile([3.0, 1.0, 1.5], (6, 1))
+    draws = draw(0, 0, np.arange(6), settings, spacing)
+    matrices = rotation_and_scale(draws.degrees, draws.scales, flat=size[0] == 1)
+    expected = warp(volumes(size=size).flip(-1), matrices, draws.spacing)
+    torch.testing.assert_close(apply(volumes(size=size), draws), expected, atol=1e-5, rtol=0)
+
+
+def test_spacing_matters_to_a_rotation() -> None:
+    settings = replace(NOTHING, affine_probability=1.0)
+    cubes, slabs = (
+        apply(volumes(), draw(0, 0, np.arange(6), settings, np.tile(s, (6, 1)))) for s in ([1.0] * 3, [5.0, 1, 1])
+    )
+    assert not torch.allclose(cubes, slabs, atol=1e-2)
+
+
+def test_blur_is_scipys() -> None:
+    draws = draw(0, 0, np.arange(6), replace(NOTHING, blur_probability=1.0))
+    after = apply(volumes(), draws)
+    for before, sigma, blurred in zip(volumes(), draws.sigmas, after, strict=True):
+        expected = gaussian_filter(before[0].double().numpy(), sigma.numpy(), mode="reflect", truncate=4.0)
+        np.testing.assert_allclose(blurred[0], expected, atol=1e-5)
+
+
+def test_noise_has_the_drawn_spread() -> None:
+    draws = draw(0, 0, np.arange(6), replace(NOTHING, noise_probability=1.0))
+    flat = torch.full((6, 1, 16, 32, 32), 0.5)
+    after = apply(flat, draws)
+    torch.testing.assert_close(after.std(dim=(1, 2, 3, 4)).double(), draws.noise, rtol=0.03, atol=1e-4)
+    torch.testing.assert_close(after.mean(dim=(1, 2, 3, 4)), torch.full((6,), 0.5), atol=3e-3, rtol=0)
+
+
+@pytest.mark.parametrize("size", [(4, 6, 8), (1, 12, 9)])
+def test_a_sample_does_not_depend_on_its_batch(size: tuple[int, int, int]) -> None:
+    keys, settings = np.arange(12), Augmentation()
+    whole = apply(volumes(12, size), draw(0, 0, keys, settings))
+    order = [7, 2, 11]
+    part = apply(volumes(12, size)[order], draw(0, 0, keys[order], settings))
+    torch.testing.assert_close(part, whole[order], atol=1e-6, rtol=0)
+
+
+def test_applying_twice_gives_the_same() -> None:
+    draws = draw(0, 0, np.arange(6), Augmentation())
+    torch.manual_seed(1)
+    first = apply(volumes(), draws)
+    torch.manual_seed(2)
+    assert torch.equal(apply(volumes(), draws), first)
+
+
+def test_autocast_does_not_touch_it() -> None:
+    draws = draw(0, 0, np.arange(6), Augmentation())
+    expected = apply(volumes(), draws)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(apply(volumes(), draws), expected)

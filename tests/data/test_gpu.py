@@ -1,0 +1,43 @@
+"""Loader and augmentation on a CUDA device give what they give on the CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from medcl.data.augment import Augmentation, apply, draw
+from medcl.data.loader import Loader
+from medcl.data.plan import BatchPlan
+from medcl.data.samples import Samples
+
+pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")]
+
+CUDA, CPU = torch.device("cuda"), torch.device("cpu")
+
+
+@pytest.mark.parametrize("cache_bytes", [0, 10**9])
+def test_batches_are_those_of_the_cpu(make_samples: Callable[..., Samples], cache_bytes: int) -> None:
+    samples = make_samples(patients=30, size=(16, 48, 64))
+    generator = np.random.default_rng(0)
+    plans = [BatchPlan(generator.integers(0, 30, 12), np.arange(12) + 12 * n) for n in range(20)]
+    settings = replace(Augmentation(), noise_probability=0.0)
+    for augmentation in (None, settings):
+        on_cpu = Loader(samples, augmentation, 0, CPU)
+        on_gpu = Loader(samples, augmentation, 0, CUDA, cache_bytes=cache_bytes)
+        kept = list(on_gpu.batches(plans, 0))  # all at once, so that memory reused too early would show
+        for expected, found in zip(on_cpu.batches(plans, 0), kept, strict=True):
+            assert found.volumes.device.type == "cuda"
+            torch.testing.assert_close(found.volumes.cpu(), expected.volumes, atol=1e-5, rtol=0)
+        assert (on_gpu.augmented > 0) == (augmentation is not None)
+
+
+def test_noise_depends_on_the_sample_and_not_on_the_batch() -> None:
+    volumes, keys = torch.rand(12, 1, 8, 16, 16, device=CUDA), np.arange(12)
+    whole = apply(volumes, draw(0, 0, keys, Augmentation()))
+    order = [7, 2, 11]
+    part = apply(volumes[order], draw(0, 0, keys[order], Augmentation()))
+    torch.testing.assert_close(part, whole[order], atol=1e-6, rtol=0)

@@ -1,0 +1,78 @@
+"""Intensities to [0, 1], against the three steps of the paper's code written out."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from imaging_phantoms import QUICK, seeds
+
+from medcl.imaging.intensity import CLIP_DEVIATIONS, hu_window, normalise
+
+
+def three_steps(voxels: np.ndarray) -> np.ndarray:
+    z = (voxels.astype(np.float64) - voxels.mean(dtype=np.float64)) / voxels.std(dtype=np.float64)
+    z = np.clip(z, -5, 5)
+    return (z - z.min()) / (z.max() - z.min())
+
+
+@QUICK
+@given(seed=seeds, scale=st.floats(1e-3, 1e6), outliers=st.integers(0, 3))
+def test_it_is_z_score_clip_and_rescale(seed: int, scale: float, outliers: int) -> None:
+    rng = np.random.default_rng(seed)
+    voxels = (rng.normal(3, 1, (8, 9, 10)) * scale).astype(np.float32)
+    voxels.reshape(-1)[:outliers] *= 40 * rng.choice([-1, 1])
+    result = normalise(voxels)
+    np.testing.assert_allclose(result, three_steps(voxels), atol=2e-6)
+    assert result.dtype == np.float32
+    assert result.min() == 0
+    assert result.max() == pytest.approx(1, abs=1e-6)
+    assert result.max() <= 1
+
+
+def test_known_answer() -> None:
+    """99 zeros and a 100: mean 1, deviation 9.95, so that 100 is cut to 1 + 5 * 9.95, which becomes 1."""
+    voxels = np.zeros((1, 10, 10), np.float32)
+    voxels[0, 0, 0] = 100
+    voxels[0, 0, 1] = 10
+    mean, deviation = voxels.mean(), voxels.std()
+    assert normalise(voxels)[0, 0, 1] == pytest.approx(10 / (mean + CLIP_DEVIATIONS * deviation), rel=1e-5)
+    assert normalise(voxels)[0, 0, 0] == 1
+
+
+def test_a_large_offset_and_large_numbers_do_no_harm() -> None:
+    pattern = np.random.default_rng(0).integers(0, 100, (6, 6, 6)).astype(np.float32)
+    np.testing.assert_allclose(normalise(pattern + 1e5), normalise(pattern), atol=1e-5)
+    np.testing.assert_allclose(normalise(pattern * 1e30), normalise(pattern), atol=1e-5)
+
+
+def test_the_input_stays() -> None:
+    voxels = np.arange(8, dtype=np.float32).reshape(2, 2, 2)
+    normalise(voxels)
+    hu_window(voxels, 1, 5)
+    np.testing.assert_array_equal(voxels.ravel(), np.arange(8))
+
+
+def test_it_works_in_place_and_on_a_part() -> None:
+    voxels = np.random.default_rng(0).normal(size=(6, 7, 8)).astype(np.float32)
+    part = voxels.copy()[1:4, :, 2:5]
+    expected = normalise(part)
+    assert normalise(part, out=part) is part
+    np.testing.assert_array_equal(part, expected)
+    window = voxels.copy()
+    expected = hu_window(window, -1, 1)
+    assert hu_window(window, -1, 1, out=window) is window
+    np.testing.assert_array_equal(window, expected)
+
+
+def test_slices_of_different_brightness_have_one_scale() -> None:
+    voxels = np.random.default_rng(0).normal(size=(4, 30, 30)).astype(np.float32)
+    voxels += np.array([0, 50, 3, -80], np.float32)[:, None, None]
+    voxels[0, 0, 0] = 5000
+    np.testing.assert_allclose(normalise(voxels), three_steps(voxels), atol=2e-6)
+
+
+def test_hounsfield_window() -> None:
+    voxels = np.array([-2000, -160, 40, 240, 3000], np.float32).reshape(1, 1, 5)
+    np.testing.assert_allclose(hu_window(voxels, -160, 240).ravel(), [0, 0, 0.5, 1, 1])

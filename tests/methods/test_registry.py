@@ -1,0 +1,62 @@
+"""The registry stays light and agrees with what can be built."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import fields
+
+import pytest
+import torch
+
+from medcl.data.task_options import TaskOptions
+from medcl.data.tasks import PAIR_TASKS, SAMPLINGS
+from medcl.methods.build import MethodOptions, build_method
+from medcl.methods.registry import METHODS
+from medcl.study.errors import BadInput
+
+
+def test_importing_the_registry_imports_no_torch() -> None:
+    code = "import sys, medcl.methods.registry; sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_every_method_can_be_built_and_has_its_task() -> None:
+    assert set(METHODS) == {*PAIR_TASKS, "simclr"}
+    for name, method in METHODS.items():
+        assert set(method.pairs) in (set(), set(SAMPLINGS))
+        for pairs in method.pairs or ("sampled",):
+            with torch.device("meta"):
+                built = build_method(name, pairs, (8, 16, 16), 4, MethodOptions(network="resnet10"))
+            assert built.encoder.features == 512
+            assert built.collapse_loss > 0
+
+
+def test_options_that_are_named_exist() -> None:
+    known = {field.name for owner in (TaskOptions, MethodOptions) for field in fields(owner)}
+    elsewhere = {"pairs", "variable", "pairs_per_epoch"}  # of the command
+    assert {option for method in METHODS.values() for option in method.options} <= known | elsewhere
+
+
+@pytest.mark.parametrize(
+    ("options", "flags"),
+    [
+        ({"margin": 1.0, "dropout": 1.0}, ["--margin", "--dropout"]),
+        ({"temperature": 0.0}, ["--temperature"]),
+        ({"micro_batch": 0}, ["--micro-batch"]),
+    ],
+)
+def test_options_out_of_range_are_refused_together(options: dict[str, float], flags: list[str]) -> None:
+    with pytest.raises(BadInput) as refused:
+        MethodOptions(**options)
+    assert len(refused.value.problems) == len(flags)
+    assert all(flag in str(refused.value) for flag in flags)
+
+
+def test_options_reach_the_networks() -> None:
+    options = MethodOptions(network="resnet10", dropout=0.3, margin=0.5, temperature=0.1, micro_batch=2)
+    pair = build_method("variable", "in-batch", (8, 16, 16), 4, options)
+    simclr = build_method("simclr", "sampled", (8, 16, 16), 4, options)
+    assert (pair.margin, pair.pairs, simclr.temperature, simclr.images) == (0.5, "in-batch", 0.1, 4)
+    assert {m.p for m in simclr.modules() if isinstance(m, torch.nn.Dropout)} == {0.3}
+    assert pair.embedder.micro_batch == simclr.embedder.micro_batch == 2

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from medcl.study.errors import BadInput
+from medcl.training.settings import TrainingSettings
+
+
+def test_defaults_are_the_papers() -> None:
+    settings = TrainingSettings()
+    assert (settings.optimizer, settings.lr, settings.momentum, settings.clip) == ("sgd", 1e-2, 0.9, 1.0)
+    assert (settings.epochs, settings.warmup) == (60, 5)
+
+
+@pytest.mark.parametrize(("epochs", "warmup"), [(60, 5), (200, 5), (12, 1), (3, 0.25)])
+def test_warmup_is_a_twelfth_of_short_runs(epochs: int, warmup: float) -> None:
+    assert TrainingSettings(epochs=epochs).warmup == pytest.approx(warmup)
+
+
+def test_all_problems_come_together_in_the_words_of_the_flags() -> None:
+    with pytest.raises(BadInput) as error:
+        TrainingSettings(
+            epochs=0, optimizer="lion", lr=0, momentum=1, weight_decay=-1, clip=0, precision="fp8", checkpoint_steps=0
+        )
+    flags = ["optimizer", "precision", "epochs", "lr", "momentum", "weight-decay", "clip", "checkpoint-steps"]
+    assert [problem.split()[0] for problem in error.value.problems] == [f"--{flag}" for flag in flags]
+
+
+def test_warmup_longer_than_the_run_is_refused() -> None:
+    with pytest.raises(BadInput, match="--warmup-epochs is 5; expected from 0 to below the 3 epochs"):
+        TrainingSettings(epochs=3, warmup_epochs=5)
+
+
+def test_settings_import_no_torch() -> None:
+    code = "import sys, medcl.training.settings; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
