@@ -24,7 +24,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from medcl.workflows.simulate import SimulateOptions, simulate
 from sklearn.decomposition import PCA
 from sklearn.model_selection import GroupKFold
 
@@ -39,6 +38,7 @@ from medcl.study.runs import read_run
 from medcl.workflows.embed import EmbedOptions, embed
 from medcl.workflows.preprocess import PreprocessOptions, preprocess
 from medcl.workflows.pretrain import PretrainOptions, pretrain
+from medcl.workflows.simulate import SimulateOptions, simulate
 
 METHODS = {"variable": {"variable": "gfr"}, "simclr": {"method": "simclr"}}
 PIXEL_COMPONENTS = 256

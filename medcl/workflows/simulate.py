@@ -13,7 +13,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
+
+from pydantic import model_validator
 
 from medcl.study.errors import BadInput
 from medcl.study.files import read_json, write_json, write_text
@@ -40,6 +42,12 @@ class SimulateOptions(Options):
     seed: int = flag(0, "The same seed gives the same study; patient P001 is the same however many follow.", ge=0)
     workers: int | None = flag(None, "Processes to share the work; as many as there are cores unless told.", ge=1)
     overwrite: bool = flag(False, "Replace a study that was simulated in this folder before.")
+
+    @model_validator(mode="after")
+    def _one_folder(self) -> Self:
+        if self.study is not None:
+            raise ValueError(f"--study {self.study} has no meaning here: the study is written to DIR.")
+        return self
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,7 @@ import torch
 TIMES = ("second", "share")
 
 
-def test_the_three_lines(
-    study: Path, medcl: Callable[..., tuple[int, str]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_three_lines(study: Path, medcl: Callable[..., tuple[int, str]], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(study)
     assert medcl("pretrain", "--variable", "gfr")[0] == 0
     code, output = medcl("embed")

@@ -1,8 +1,8 @@
-"""The transplanted kidney: a bean with cortex, medullary pyramids between columns, a sinus of fat and a collecting system.
+"""The transplanted kidney: a bean with cortex, medullary pyramids between columns, sinus fat and a collecting system.
 
-Its own frame, in mm: u from back to front, v towards the hilum, w along the long axis towards the upper pole. The bean is
-an ellipsoid whose long axis is bent round the hilum (a shear, which keeps volume); pyramids are cones whose bases lie
-under the cortex and whose tips reach the sinus, each answered by a calyx that runs to the pelvis.
+Its own frame, in mm: u from back to front, v towards the hilum, w along the long axis towards the upper pole. The
+bean is an ellipsoid whose long axis is bent round the hilum (a shear, which keeps volume); pyramids are cones whose
+bases lie under the cortex and whose tips reach the sinus, each answered by a calyx that runs to the pelvis.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class Allograft:
         cortex: cortical thickness in mm.
         sinus: size of the sinus relative to a young donor's (sinus fat grows with age).
         pelvis: size of the collecting system relative to the usual.
-        pyramids: for each pyramid its direction (degrees round the long axis from the convex border, place along the long
-            half axis from -1 to 1) and its width relative to the usual.
+        pyramids: for each pyramid its direction (degrees round the long axis from the convex border, place along the
+            long half axis from -1 to 1) and its width relative to the usual.
         fat: thickness of the fat round the kidney in mm.
     """
 
@@ -57,7 +57,8 @@ class Allograft:
     def radii(self) -> tuple[float, float, float]:
         """Half axes along u, v, w in mm."""
         longest = (self.volume * 1000.0 / (4.0 / 3.0 * np.pi * np.prod(PROPORTIONS))) ** (1 / 3)
-        return (PROPORTIONS[0] * longest, PROPORTIONS[1] * longest, PROPORTIONS[2] * longest)
+        thick, wide, long = (float(share * longest) for share in PROPORTIONS)
+        return thick, wide, long
 
     @property
     def reach(self) -> float:
@@ -83,10 +84,9 @@ class Allograft:
         return found
 
     def _unbent(self, points: Points) -> Points:
-        u, v, w = np.broadcast_arrays(*points)
-        # Poles lean to +v; the shift keeps the centre of mass at v = 0 (mean of w^2 in an ellipsoid is a fifth of c^2).
-        bend = np.float32(BEND / self.radii[2])
-        return u, v - bend * (w * w - np.float32(self.radii[2] ** 2 / 5)), w
+        u, v, w = np.broadcast_arrays(*points) # Poles lean to +v; the shift keeps the centre of mass at v = 0 (mean
+        of w^2 in an ellipsoid is a fifth of c^2). bend = np.float32(BEND / self.radii[2]) return u, v - bend * (w * w
+        - np.float32(self.radii[2] ** 2 / 5)), w
 
     def _sinus(self, points: Points) -> NDArray[Any]:
         a, b, c = self.radii

@@ -1,10 +1,11 @@
 """Kidney-transplant recipients and the course of their grafts over the first year.
 
-A recipient's glomerular filtration rate starts from what the donor's kidney can do (less with donor age), recovers over the
-first weeks (slower after delayed graft function), drops in episodes of rejection (likelier with more HLA mismatches) and
-may decline slowly. Creatinine in steady state is production / clearance; production follows Cockcroft DW, Gault MH
-(Nephron 16:31, 1976): (28 - 0.2 age) mg per kg and day in men, 15% less in women. GFR is indexed to a body surface of
-1.73 m2; the graft filters it all. Body surface after Du Bois D, Du Bois EF (Arch Intern Med 17:863, 1916).
+A recipient's glomerular filtration rate starts from what the donor's kidney can do (less with donor age), recovers
+over the first weeks (slower after delayed graft function), drops in episodes of rejection (likelier with more HLA
+mismatches) and may decline slowly. Creatinine in steady state is production / clearance; production follows Cockcroft
+DW, Gault MH (Nephron 16:31, 1976): (28 - 0.2 age) mg per kg and day in men, 15% less in women. GFR is indexed to a
+body surface of 1.73 m2; the graft filters it all. Body surface after Du Bois D, Du Bois EF (Arch Intern Med 17:863,
+1916).
 """
 
 from __future__ import annotations
@@ -26,12 +27,12 @@ SECRETED = 1.10
 
 @dataclass(frozen=True)
 class Recipient:
-    """What stays the same for a patient: age, weight and height in years, kg and cm; ages of both people; the graft's course.
+    """What stays the same for a patient: ages in years, weight in kg, height in cm, and the graft's course.
 
-    `capacity` is the GFR in mL/min/1.73 m2 that the graft reaches when it has recovered, `recovery_days` the time constant
-    with which it does, `early_loss` the share that is missing at first, `rejection_day` and `rejection` the day and severity
-    (0 to 1; 0 = none) of an acute rejection, `decline` the share lost per year, `donor_size` the donor's body surface
-    relative to 1.8 m2.
+    `capacity` is the GFR in mL/min/1.73 m2 that the graft reaches when it has recovered, `recovery_days` the time
+    constant with which it does, `early_loss` the share that is missing at first, `rejection_day` and `rejection` the
+    day and severity (0 to 1; 0 = none) of an acute rejection, `decline` the share lost per year, `donor_size` the
+    donor's body surface relative to 1.8 m2.
     """
 
     age: float
@@ -51,12 +52,12 @@ class Recipient:
     @property
     def surface(self) -> float:
         """Body surface in m2."""
-        return 0.007184 * self.weight**0.425 * self.height**0.725
+        return float(0.007184 * self.weight**0.425 * self.height**0.725)
 
 
 @dataclass(frozen=True)
 class Visit:
-    """One exam: GFR in mL/min/1.73 m2 and creatinine in umol/L, true and as measured; `rejection` and `early` from 0 to 1."""
+    """One exam: GFR in mL/min/1.73 m2, true and measured; creatinine in umol/L; `rejection` and `early` from 0 to 1."""
 
     exam: str
     days: int

@@ -53,7 +53,7 @@ class Receiver:
         first = image + noise * random.standard_normal(image.shape, dtype=np.float32)
         second = noise * random.standard_normal(image.shape, dtype=np.float32)
         stored = np.sqrt(first**2 + second**2) * np.float32(self.gain)
-        return np.clip(np.rint(stored), 0, 32767).astype(np.int16)
+        return np.asarray(np.clip(np.rint(stored), 0, 32767), dtype=np.int16)
 
 
 FALL_OFF_MM = 120.0

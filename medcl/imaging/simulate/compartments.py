@@ -31,7 +31,7 @@ def washed(inflow: NDArray[Any], transit_time: float, step: float) -> NDArray[An
 def delayed(curve: NDArray[Any], seconds: float, step: float) -> NDArray[Any]:
     """Return the curve later by `seconds` (plug flow), 0 before it begins."""
     times = np.arange(curve.size) * step
-    return np.interp(times - seconds, times, curve, left=0.0)
+    return np.asarray(np.interp(times - seconds, times, curve, left=0.0))
 
 
 def exchanged(
@@ -47,4 +47,4 @@ def exchanged(
         extracellular: v_e, fraction.
     """
     leaked = washed(transfer / 60.0 * plasma, 60.0 * extracellular / transfer, step)
-    return plasma_volume * plasma + leaked
+    return np.asarray(plasma_volume * plasma + leaked)

@@ -11,8 +11,8 @@ here with its tubular compartment split in series, as in the cortex-medulla mode
     proximal tubules (cortex) -> loops and collecting ducts (medulla) -> calyces and pelvis -> bladder.
 
 What leaves one part enters the next, so that at every moment the amounts add up to what was filtered, GFR times the
-integral of c_P. Medulla also has plasma of its own (vasa recta), which the cortical plasma reaches late. Transit times do
-not follow GFR: a graft that lost nephrons has fewer of them, not slower ones.
+integral of c_P. Medulla also has plasma of its own (vasa recta), which the cortical plasma reaches late. Transit
+times do not follow GFR: a graft that lost nephrons has fewer of them, not slower ones.
 
 Orders of magnitude behind the defaults (healthy kidneys in the papers above, single kidney): F_P about 2 mL/min/mL of
 cortex, plasma transit 3 to 6 s, tubular transit 1 to 3 min in total, medullary plasma volume fraction about 0.1.

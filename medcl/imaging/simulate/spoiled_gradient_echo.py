@@ -4,10 +4,11 @@ Ernst RR, Anderson WA (Rev Sci Instrum 37:93, 1966): in the steady state of a pe
 
     S = M0 sin(a) (1 - E1) / (1 - cos(a) E1) exp(-TE R2*),   E1 = exp(-TR R1),
 
-greatest at the Ernst angle a = arccos(E1); blood that flows in has seen few pulses and is brighter. Contrast agent adds to the rates in proportion to its concentration,
-R1 = 1/T1 + r1 C and R2* = 1/T2* + r2 C (fast exchange). Relaxivities are those of gadoterate in plasma at 37 degrees:
-r1 = 3.6 and r2 = 4.3 L/mmol/s at 1.5 T, 3.5 and 4.9 at 3 T (Rohrer M et al., Invest Radiol 40:715, 2005); newer
-measurements give r1 = 3.32 and 3.00 (Szomolanyi P et al., Invest Radiol 54:559, 2019). The newer r1 is taken.
+greatest at the Ernst angle a = arccos(E1); blood that flows in has seen few pulses and is brighter. Contrast agent
+adds to the rates in proportion to its concentration, R1 = 1/T1 + r1 C and R2* = 1/T2* + r2 C (fast exchange).
+Relaxivities are those of gadoterate in plasma at 37 degrees: r1 = 3.6 and r2 = 4.3 L/mmol/s at 1.5 T, 3.5 and 4.9 at
+3 T (Rohrer M et al., Invest Radiol 40:715, 2005); newer measurements give r1 = 3.32 and 3.00 (Szomolanyi P et al.,
+Invest Radiol 54:559, 2019). The newer r1 is taken.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Single numbers of an image, and how well each alone, or all together, tell GFR.
 
-A method that learns from the simulated images must have something to learn that no single number gives away: these are
-the numbers, from the stored image and from one normalised as for a network (z-score within the kidney's box, clip, 0 to 1).
+A method that learns from the simulated images must have something to learn that no single number gives away: these
+are the numbers, from the stored image and from one normalised as for a network (z-score within the kidney's box,
+clip, 0 to 1).
 """
 
 from __future__ import annotations
@@ -12,9 +13,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medcl.imaging.simulate.allograft import COLLECTING, CORTEX, MEDULLA
+from medcl.imaging.simulate.transplant_mr import Exam, render, tissue_signals
 
 MARGIN_MM = 15.0
 PARTS = {"cortex": CORTEX, "medulla": MEDULLA, "collecting": COLLECTING}
+
+
+def exam_statistics(exam: Exam) -> dict[str, float]:
+    """Return the statistics of all images of an exam, named "sequence: statistic"."""
+    found: dict[str, float] = {}
+    for image in render(exam):
+        numbers = image_statistics(image.voxels, image.labels, image.affine)
+        found |= {f"{image.sequence}: {name}": value for name, value in numbers.items()}
+    return found
+
+
+def joint_pattern(exam: Exam) -> NDArray[Any]:
+    """Return what an ideal reader takes from the tubular image, as logs: brightness relative to the vein, and volumes."""
+    signal = tissue_signals(exam, "tubular")
+    ratios = [signal[name] / signal["vein"] for name in ("medulla", "cortex", "urine", "muscle")]
+    return np.log([*ratios, *(exam.shape.volumes[part] for part in PARTS.values())])
 
 
 def image_statistics(voxels: NDArray[Any], labels: NDArray[Any], affine: NDArray[Any]) -> dict[str, float]:
@@ -39,7 +57,7 @@ def image_statistics(voxels: NDArray[Any], labels: NDArray[Any], affine: NDArray
 
 
 def alone(values: NDArray[Any], target: NDArray[Any]) -> float:
-    """Return R2 of the better of two straight lines: target on the statistic, and on its logarithm where it is positive."""
+    """Return R2 of the better of two lines: target on the statistic, and on its logarithm where it is positive."""
     forms = [values] if values.min() <= 0 else [values, np.log(values)]
     return max(float(np.corrcoef(form, target)[0, 1] ** 2) if np.ptp(form) > 0 else 0.0 for form in forms)
 

@@ -6,11 +6,14 @@ import gzip
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
+import nibabel
 import numpy as np
 from numpy.typing import NDArray
 
 from medcl.study.files import write_whole
+
+
+_NIBABEL: Any = nibabel  # its functions carry no types
 
 
 def store_nifti(path: Path, voxels: NDArray[Any], affine: NDArray[Any]) -> None:
@@ -21,7 +24,7 @@ def store_nifti(path: Path, voxels: NDArray[Any], affine: NDArray[Any]) -> None:
         voxels: integers indexed (i, j, k), stored as they are, without a scale.
         affine: 4x4 from (i, j, k) to RAS+ mm; goes into both the sform and the qform.
     """
-    image = nib.Nifti1Image(np.ascontiguousarray(voxels), affine, dtype=voxels.dtype)
+    image = _NIBABEL.Nifti1Image(np.ascontiguousarray(voxels), affine, dtype=voxels.dtype)
     image.header.set_xyzt_units("mm")
     image.set_sform(affine, code="scanner")
     image.set_qform(affine, code="scanner")

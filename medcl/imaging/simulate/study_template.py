@@ -8,8 +8,8 @@ SETTINGS = """\
 [preprocess]
 roi = "mask"              # cut out the graft: the label maps of cohort.csv are known
 margin = 12.0             # mm kept around it, so that the iliac vessels are in the picture
-spacing = [4.0, 4.0, 4.0] # z y x in mm; the scans have about 3.5 2.6 2.6
-size = [24, 32, 32]       # z y x in voxels: 96 x 128 x 128 mm
+spacing = [4.5, 4.0, 4.0] # z y x in mm; the scans have about 3.5 2.6 2.6
+size = [24, 32, 32]       # z y x in voxels: 108 x 128 x 128 mm
 
 [pretrain]
 network = "resnet10"

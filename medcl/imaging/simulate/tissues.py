@@ -1,10 +1,10 @@
 """What the simulated pelvis is made of: density, relaxation times and uptake of contrast agent.
 
-T1 at 1.5 T / 3 T in ms: kidney cortex 966 / 1142, medulla 1412 / 1545, muscle 856 / 898, subcutaneous fat 343 / 382 and
-marrow 549 / 586 are those of de Bazelaire CMJ et al. (Radiology 230:652, 2004); blood 1441 / 1932 that of Stanisz GJ et
-al. (Magn Reson Med 54:507, 2005). Uptake of muscle, marrow, skin and gut (v_p, Ktrans in 1/min, v_e), the others' T1,
-all T2* and water densities are rounded values of the usual order. `gut_bright` is bowel content with short T1, as food
-rich in manganese or thick stool makes it.
+T1 at 1.5 T / 3 T in ms: kidney cortex 966 / 1142, medulla 1412 / 1545, muscle 856 / 898, subcutaneous fat 343 / 382
+and marrow 549 / 586 are those of de Bazelaire CMJ et al. (Radiology 230:652, 2004); blood 1441 / 1932 that of Stanisz
+GJ et al. (Magn Reson Med 54:507, 2005). Uptake of muscle, marrow, skin and gut (v_p, Ktrans in 1/min, v_e), the
+others' T1, all T2* and water densities are rounded values of the usual order. `gut_bright` is bowel content with
+short T1, as food rich in manganese or thick stool makes it.
 
 Images are Dixon water images: `density` is that of water, so fat keeps only what leaks into the water image.
 """

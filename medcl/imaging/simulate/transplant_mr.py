@@ -1,7 +1,7 @@
 """A kidney-transplant recipient in the scanner: from seed and patient number to images, masks and the truth.
 
-Random draws have one generator for the patient and one for each exam, keyed by (seed, patient, exam), so that neither the
-number of patients nor the order of the work changes any image.
+Random draws have one generator for the patient and one for each exam, keyed by (seed, patient, exam), so that neither
+the number of patients nor the order of the work changes any image.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ def draw_patient(seed: int, number: int) -> Patient:
         build=draw_build(random),
         side=side,
         place=place,
-        turn=rotation(*random.normal(0, [22, 20, 32])),
+        turn=rotation(*random.normal(0, [17, 16, 26])),
     )
 
 
