@@ -7,7 +7,7 @@ patients, and one fitted and scored within the held-out patients by cross-valida
 by GFR over-fits the GFR of its own training patients. Scores pool the held-out patients of all seeds; intervals are
 by patient.
 
-Usage: python examples/benchmarks/transplant_gfr.py --out FOLDER [--patients 160] [--seeds 0 1 2] [--epochs 40]
+Usage: python examples/benchmarks/transplant_gfr.py --out FOLDER [--patients 200] [--seeds 0 1 2] [--epochs 16]
 
 FOLDER keeps the study and the runs: a stopped benchmark goes on where it was.
 """
@@ -58,13 +58,14 @@ def main() -> None:
     """Run what is not there yet and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder of the study, the runs and the results")
-    parser.add_argument("--patients", type=int, default=160)
+    parser.add_argument("--patients", type=int, default=200)
     parser.add_argument("--cohort-seed", type=int, default=1)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--epochs", type=int, default=40)
+    parser.add_argument("--epochs", type=int, default=16)
     parser.add_argument("--steps", type=int, default=21, help="steps of an epoch")
     parser.add_argument("--batch-size", type=int, default=48, help="images of a step that pass the encoder")
     parser.add_argument("--network", default="resnet10")
+    parser.add_argument("--sequences", nargs="+", default=["tubular"], help="one volume an exam, as in the paper")
     words = parser.parse_args()
     started = time.monotonic()
     study = make_study(words)
@@ -86,6 +87,8 @@ def make_study(words: argparse.Namespace) -> Study:
     root = words.out / "study"
     if not root.exists():
         simulate(SimulateOptions(directory=root, patients=words.patients, seed=words.cohort_seed))
+        cohort = pd.read_csv(root / "cohort.csv", dtype=str, keep_default_na=False)
+        cohort[cohort["sequence"].isin(words.sequences)].to_csv(root / "cohort.csv", index=False)
     study = Study(root.absolute())
     if not study.preprocessed().exists():
         preprocess(PreprocessOptions.resolve({"study": study.root}))

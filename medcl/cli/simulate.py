@@ -10,7 +10,8 @@ from medcl.workflows.simulate import SimulatedStudy, SimulateOptions, simulate
 
 def summary(study: SimulatedStudy) -> None:
     """Print what was written and what comes next."""
-    typer.echo(f"{study.images} images of {study.patients} patients in {study.directory} ({study.seconds:.0f} s)")
+    patients = "patient" if study.patients == 1 else "patients"
+    typer.echo(f"{study.images} images of {study.patients} {patients} in {study.directory} ({study.seconds:.0f} s)")
     typer.echo(f"Next: cd {study.directory} && medcl preprocess")
 
 

@@ -58,7 +58,9 @@ class TrainingOptions(Options):
         "Floating point format of a step; auto is bf16 where the device computes in it natively.",
         panel=TRAINING,
     )
-    workers: int = flag(2, "Batches that are read ahead of the training.", ge=1, panel=TRAINING)
+    workers: int = flag(
+        2, "Threads that read ahead of the training; they change nothing but its speed.", ge=1, panel=TRAINING
+    )
     checkpoint_steps: int | None = flag(
         None, "Also save a checkpoint every so many steps; the end of an epoch always does.", ge=1, panel=TRAINING
     )

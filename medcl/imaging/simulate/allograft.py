@@ -1,8 +1,8 @@
 """The transplanted kidney: a bean with cortex, medullary pyramids between columns, sinus fat and a collecting system.
 
-Its own frame, in mm: u from back to front, v towards the hilum, w along the long axis towards the upper pole. The
-bean is an ellipsoid whose long axis is bent round the hilum (a shear, which keeps volume); pyramids are cones whose
-bases lie under the cortex and whose tips reach the sinus, each answered by a calyx that runs to the pelvis.
+Its own frame, in mm: u from back to front, v towards the hilum, w along the long axis towards the upper pole. The bean
+is an ellipsoid whose long axis is bent round the hilum (a shear, which keeps volume); pyramids are cones whose bases
+lie under the cortex and whose tips reach the sinus, each answered by a calyx that runs to the pelvis.
 """
 
 from __future__ import annotations
@@ -84,9 +84,10 @@ class Allograft:
         return found
 
     def _unbent(self, points: Points) -> Points:
-        u, v, w = np.broadcast_arrays(*points) # Poles lean to +v; the shift keeps the centre of mass at v = 0 (mean
-        of w^2 in an ellipsoid is a fifth of c^2). bend = np.float32(BEND / self.radii[2]) return u, v - bend * (w * w
-        - np.float32(self.radii[2] ** 2 / 5)), w
+        u, v, w = np.broadcast_arrays(*points)
+        # Poles lean to +v; the shift keeps the centre of mass at v = 0 (mean of w^2 in an ellipsoid is a fifth of c^2).
+        bend = np.float32(BEND / self.radii[2])
+        return u, v - bend * (w * w - np.float32(self.radii[2] ** 2 / 5)), w
 
     def _sinus(self, points: Points) -> NDArray[Any]:
         a, b, c = self.radii

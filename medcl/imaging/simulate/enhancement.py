@@ -42,7 +42,7 @@ def tissue_concentrations(graft: Graft, arterial: ArterialInput, seconds: float 
     }
     for name, tissue in TISSUES.items():
         if tissue.uptake is not None:
-            volume, transfer, extracellular = tissue.uptake curves[name] = exchanged(plasma, STEP,
-            plasma_volume=volume, transfer=transfer, extracellular=extracellular)
+            volume, transfer, extracellular = tissue.uptake
+            curves[name] = exchanged(plasma, STEP, plasma_volume=volume, transfer=transfer, extracellular=extracellular)
     nothing = np.zeros_like(times)
     return {name: float(np.interp(seconds, times, curves.get(name, nothing))) for name in TISSUES}

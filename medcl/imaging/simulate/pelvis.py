@@ -1,7 +1,7 @@
 """The body round the graft: wall, bones, muscles, vessels, bowel and bladder, none of which knows anything of GFR.
 
-The patient's frame is RAS+ in mm with its origin between the iliac fossae: x to the patient's right,
-y to the front, z to the head. Left-right symmetric parts are given for the right side and mirrored.
+The patient's frame is RAS+ in mm with its origin between the iliac fossae: x to the patient's right, y to the front, z
+to the head. Left-right symmetric parts are given for the right side and mirrored.
 """
 
 from __future__ import annotations
@@ -118,14 +118,19 @@ def _paint_wall(canvas: Canvas, body: Body) -> None:
 
 
 def _paint_side(canvas: Canvas, body: Body, side: float) -> None:
-    size = np.array([side, 1.0, 1.0]) * body.frame flare = rotation(0, side * 14, -side * 24) plump = body.muscle
-    _ball(canvas, "muscle", size * (88, -58, 5), np.array([50, 34, 85]) * body.frame * plump, rotation(0, 0, side *
-    28)) _ball(canvas, "muscle", size * (80, 2, 22), np.array([17 * plump, 48, 56]) * body.frame, flare) _rod(canvas,
-    "muscle", size * (40, -26, 100), size * (60, 22, -110), 22 * body.frame * plump, 17 * body.frame) _rod(canvas,
-    "muscle", size * (26, -84, 110), size * (26, -92, 0), 20 * body.frame * plump, 12 * body.frame) wing = (size *
-    (98, -8, 22), np.array([7.5, 60, 58]) * body.frame) _ball(canvas, "bone", *wing, flare) _ball(canvas, "marrow",
-    wing[0], wing[1] - 2.6, flare) head = size * (84, -2, -92) _ball(canvas, "bone", head, np.array([34, 34, 34]) *
-    body.frame) _ball(canvas, "marrow", head, np.array([31, 31, 31]) * body.frame)
+    size = np.array([side, 1.0, 1.0]) * body.frame
+    flare = rotation(0, side * 14, -side * 24)
+    plump = body.muscle
+    _ball(canvas, "muscle", size * (88, -58, 5), np.array([50, 34, 85]) * body.frame * plump, rotation(0, 0, side * 28))
+    _ball(canvas, "muscle", size * (80, 2, 22), np.array([17 * plump, 48, 56]) * body.frame, flare)
+    _rod(canvas, "muscle", size * (40, -26, 100), size * (60, 22, -110), 22 * body.frame * plump, 17 * body.frame)
+    _rod(canvas, "muscle", size * (26, -84, 110), size * (26, -92, 0), 20 * body.frame * plump, 12 * body.frame)
+    wing = (size * (98, -8, 22), np.array([7.5, 60, 58]) * body.frame)
+    _ball(canvas, "bone", *wing, flare)
+    _ball(canvas, "marrow", wing[0], wing[1] - 2.6, flare)
+    head = size * (84, -2, -92)
+    _ball(canvas, "bone", head, np.array([34, 34, 34]) * body.frame)
+    _ball(canvas, "marrow", head, np.array([31, 31, 31]) * body.frame)
 
 
 def _paint_midline(canvas: Canvas, body: Body) -> None:

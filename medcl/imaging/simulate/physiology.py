@@ -1,10 +1,10 @@
 """How a graft's looks and its handling of contrast agent follow GFR, donor age and rejection, and what else sways them.
 
-Every cue that GFR leaves in the image is also moved by something else: size by the donor's body, donor age, time
-since surgery (hypertrophy) and swelling; cortical thickness by donor age and rejection; native T1 by swelling;
-enhancement by the arterial curve, hydration and the kidney's volume. Coefficients are of the order of clinical
-reports (graft volume grows by a fifth in months; parenchyma shrinks some 0.5% a year of donor age; filtration
-fraction about 0.2), not fitted to any.
+Every cue that GFR leaves in the image is also moved by something else: size by the donor's body, donor age, time since
+surgery (hypertrophy) and swelling; cortical thickness by donor age and rejection; native T1 by swelling; enhancement by
+the arterial curve, hydration and the kidney's volume. Coefficients are of the order of clinical reports (graft volume
+grows by a fifth in months; parenchyma shrinks some 0.5% a year of donor age; filtration fraction about 0.2), not
+fitted to any.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ def draw_build(random: np.random.Generator) -> Build:
             pyramids.append(
                 (float(row + 6 * jitter[0]), float(place + 0.06 * jitter[1]), float(0.96 + 0.06 * jitter[2]))
             )
-    factor = np.exp(random.normal(0, [0.15, 0.09, 0.42])) return Build(float(factor[0]), float(factor[1]),
-    float(factor[2]), float(random.uniform(2.0, 7.0)), tuple(pyramids))
+    factor = np.exp(random.normal(0, [0.15, 0.09, 0.42]))
+    return Build(float(factor[0]), float(factor[1]), float(factor[2]), float(random.uniform(2.0, 7.0)), tuple(pyramids))
 
 
 def shape_graft(build: Build, recipient: Recipient, visit: Visit, random: np.random.Generator) -> Allograft:
@@ -101,8 +101,7 @@ def function_of(
 ) -> Graft:
     """Return the filtration model's parameters of a graft.
 
-    Plasma flow is filtration / filtration fraction, less what rejection closes; tubular transit shortens with
-    hydration.
+    Plasma flow is filtration / filtration fraction, less what rejection closes; transit shortens with hydration.
     """
     volumes = shape.volumes
     filtration = visit.gfr * recipient.surface / 1.73

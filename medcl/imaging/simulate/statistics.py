@@ -29,7 +29,7 @@ def exam_statistics(exam: Exam) -> dict[str, float]:
 
 
 def joint_pattern(exam: Exam) -> NDArray[Any]:
-    """Return what an ideal reader takes from the tubular image, as logs: brightness relative to the vein, and volumes."""
+    """Return what an ideal reader takes from the tubular image, as logs: brightness over the vein's, and volumes."""
     signal = tissue_signals(exam, "tubular")
     ratios = [signal[name] / signal["vein"] for name in ("medulla", "cortex", "urine", "muscle")]
     return np.log([*ratios, *(exam.shape.volumes[part] for part in PARTS.values())])

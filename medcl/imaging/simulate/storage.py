@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from medcl.study.files import write_whole
 
-
 _NIBABEL: Any = nibabel  # its functions carry no types
 
 

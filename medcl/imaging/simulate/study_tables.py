@@ -28,7 +28,7 @@ COHORT_COLUMNS = (
 )
 """Header of cohort.csv; incompatibility counts HLA mismatches, 0 to 6."""
 
-MISSING = {"gfr": 0.02, "screat": 0.03, "donor_age": 0.02, "incompatibility": 0.03}
+MISSING = {"gfr": 0.02, "screat": 0.03, "donor_age": 0.03, "incompatibility": 0.03}
 """How often a value is missing; donor age and incompatibility are missing for a patient or not at all."""
 
 
@@ -82,14 +82,15 @@ def true_values(exam: Exam) -> dict[str, Any]:
         row[f"graft_{name}" + (f" [{unit}]" if unit else "")] = value
     row |= {f"arterial_{name}": value for name, value in asdict(exam.state.arterial).items()}
     row |= {"hydration": exam.state.hydration, "t1_factor": exam.state.t1_factor}
-    row |= {
-        f"recipient_{name}": getattr(recipient, name) for name in ("age", "female", "weight", "height", "donor_size")
-    } row |= {f"body_{item.name}": getattr(exam.patient.body, item.name) for item in fields(exam.patient.body)} row |=
-    {"side": "right" if exam.patient.side > 0 else "left", "site": exam.patient.site, "scanner": session.scanner} row
-    |= {f"seconds_{name}": value for name, value in session.seconds.items() if value is not None} row |=
-    {"inflow_pulses": session.inflow_pulses, "fat_left": exam.fat_left, "texture": exam.texture} row |= {name:
-    getattr(session.receiver, name) for name in ("gain", "noise", "remaining")} row |= {f"graft_{axis} [mm]": value
-    for axis, value in zip("xyz", graft_centre(exam), strict=True)} return row
+    person = ("age", "female", "weight", "height", "donor_size")
+    row |= {f"recipient_{name}": getattr(recipient, name) for name in person}
+    row |= {f"body_{item.name}": getattr(exam.patient.body, item.name) for item in fields(exam.patient.body)}
+    row |= {"side": "right" if exam.patient.side > 0 else "left", "site": exam.patient.site, "scanner": session.scanner}
+    row |= {f"seconds_{name}": value for name, value in session.seconds.items() if value is not None}
+    row |= {"inflow_pulses": session.inflow_pulses, "fat_left": exam.fat_left, "texture": exam.texture}
+    row |= {name: getattr(session.receiver, name) for name in ("gain", "noise", "remaining")}
+    row |= {f"graft_{axis} [mm]": value for axis, value in zip("xyz", graft_centre(exam), strict=True)}
+    return row
 
 
 def graft_centre(exam: Exam) -> tuple[float, float, float]:

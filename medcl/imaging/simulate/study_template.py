@@ -12,7 +12,10 @@ spacing = [4.5, 4.0, 4.0] # z y x in mm; the scans have about 3.5 2.6 2.6
 size = [24, 32, 32]       # z y x in voxels: 108 x 128 x 128 mm
 
 [pretrain]
-network = "resnet10"
-epochs = 12
+network = "resnet10"      # the paper has resnet18
+pairs = "in-batch"        # all pairs among the images of a batch; "sampled" draws 10,000 pairs an epoch, as the paper
 batch_size = 32
+steps_per_epoch = 16
+epochs = 10               # shows how it works; to learn, give it 40 or more
+warmup_epochs = 1
 """

@@ -1,7 +1,8 @@
 """A kidney-transplant recipient in the scanner: from seed and patient number to images, masks and the truth.
 
-Random draws have one generator for the patient and one for each exam, keyed by (seed, patient, exam), so that neither
-the number of patients nor the order of the work changes any image.
+Random draws have one generator for the patient, one for each exam and one for each image, keyed by (seed, patient,
+exam, image), so that neither the number of patients nor the order of the work changes any image. Exams and images count
+from 1, since numpy takes a key that ends in 0 for the same key without it.
 """
 
 from __future__ import annotations
@@ -166,7 +167,7 @@ def draw_exam(patient: Patient, exam: str, seed: int, coarsen: float = 1.0) -> E
 
 def render(exam: Exam) -> Iterator[Image]:
     """Yield the images of an exam, one a sequence."""
-    for number, sequence in enumerate(SEQUENCES):
+    for number, sequence in enumerate(SEQUENCES, start=1):
         random = np.random.default_rng((*exam.seed, number))
         session = exam.session
         grid = session.grid.moved(np.linalg.inv(session.placed(sequence)))
@@ -232,7 +233,7 @@ def _paint_graft(canvas: Canvas, exam: Exam) -> NDArray[np.uint8]:
 
 def _add_texture(canvas: Canvas, exam: Exam) -> None:
     """Soft mottling of all tissue, in the patient's frame, so that it moves with the patient."""
-    random = np.random.default_rng((*exam.seed, len(SEQUENCES)))
+    random = np.random.default_rng((*exam.seed, len(SEQUENCES) + 1))
     x, y, z = canvas.grid.points(canvas.grid.whole())
     mottle = np.zeros(canvas.grid.shape, dtype=np.float32)
     for _ in range(4):
