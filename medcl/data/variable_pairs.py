@@ -123,13 +123,19 @@ def _stages(
         return (Stage(0.0, 1.0),), "classes: equal or different", []
     if text is None:
         text = PAPER_THRESHOLDS.get(samples.variable, "auto")
-        if text != "auto":
+        if text != "auto" and _in_paper_unit(samples.label):
             return parse_thresholds(text), "Milecki et al. 2022", []
+        text = "auto"
     if text == "auto":
         stages, notes = auto_thresholds(values, patients)
         shown = " ".join(f"{low:g},{high:g}" for low, high in AUTO_QUANTILES)
         return stages, f"auto: quantiles {shown} of the differences between training patients", notes
     return parse_thresholds(text), "given", []
+
+
+def _in_paper_unit(label: str) -> bool:
+    """Whether a label such as "gfr [mL/min/1.73m2]" is in the unit of the paper's thresholds; one without unit is."""
+    return "[" not in label or "ml/min" in label.casefold()
 
 
 def _words(stage: Stage, samples: Samples) -> str:

@@ -56,6 +56,6 @@ def encode(
             raise RunFailed(
                 f"the encoder's features are not finite for {', '.join(wrong[:5])}"
                 f"{', ...' if len(wrong) > 5 else ''}: its training diverged (see the run's metrics.csv), or the "
-                "stored volumes are damaged (`medcl preprocess --verify`)."
+                "stored volumes are damaged (`medcl preprocess --overwrite` makes them again)."
             )
         yield batch, features

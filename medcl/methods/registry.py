@@ -28,7 +28,7 @@ class MethodDescription:
 
 
 PAIR_SAMPLINGS = ("sampled", "in-batch")
-PAIR_OPTIONS = ("pairs", "margin", "positive_share", "pairs_per_epoch", "steps")
+PAIR_OPTIONS = ("pairs", "margin", "positive_share", "pairs_per_epoch", "steps_per_epoch")
 
 METHODS: dict[str, MethodDescription] = {
     "variable": MethodDescription(

@@ -78,7 +78,21 @@ class Run:
 
     def resume(self) -> None:
         """Mark the run as running again, in this process."""
+        for stale in ("reason", "finished"):
+            self.record.pop(stale, None)
         self.write(status="running", **_process())
+
+    def refuse_if_live(self, flag: str) -> None:
+        """Refuse to touch a run that another process of this machine is working on.
+
+        Raises:
+            BadInput: it is; names the process.
+        """
+        if self.status == "running" and self.record.get("host") == socket.gethostname():
+            raise BadInput(
+                f"{flag}: the run {self.name} is still running, in process {self.record.get('pid')} of this machine. "
+                "Wait for it or stop it first."
+            )
 
     def finish(self, *, outputs: Any, seconds: float) -> None:
         """Mark the run as finished and make it the latest one."""
@@ -210,6 +224,7 @@ def _named_folder(study: Study, name: str, overwrite: bool) -> Path:
             raise BadInput(
                 f"{path} is no run (no {RECORD}): it is not overwritten. Move it away or give another --name."
             )
+        read_run(path).refuse_if_live("--overwrite")
         shutil.rmtree(path)
     try:
         path.mkdir()  # and not exist_ok: of two processes one gets the name

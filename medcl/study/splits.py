@@ -51,10 +51,12 @@ def make_splits(
     patients = sorted(set(frame["patient"]), key=natural_key)
     _refuse_impossible(len(patients), fractions, folds, leave_site, given)
     column = _column_words(frame)
+    idle = ("--stratify has no part: the split is given",) if stratify is not None else ()
     if given is not None:
-        return _checked(given, patients)
+        return _checked(Splits(given.frame, (*given.notes, *idle)), patients)
     if folds is None and leave_site is None and column:
-        return _from_column(column, patients)
+        found = _from_column(column, patients)
+        return Splits(found.frame, (*found.notes, *idle))
     notes = ["the split column of cohort.csv is not used, since another split was asked for"] if column else []
     strata = _strata(frame, stratify) if stratify is not None else None
     if leave_site is not None:

@@ -187,7 +187,7 @@ class _Training:
     def how_to_resume(self) -> str:
         """Return the sentence for a run that was stopped."""
         if self.saved is None:
-            return f"{self.folder} has no checkpoint yet: start again with --overwrite."
+            return f"{self.folder} has no checkpoint yet: the same command with --resume starts it from the beginning."
         return (
             f"The last good checkpoint, of {self.saved.in_words()}, is {self.checkpoints / LAST}: "
             "the same command with --resume goes on from there."

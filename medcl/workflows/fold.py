@@ -116,7 +116,11 @@ def prepare(study: Study, options: PretrainOptions) -> Prepared:
     store = store.only(cases)
     for fold in splits.folds:
         _gate(store, splits.of(fold))
-    inputs = {"volumes": store.fingerprint(), "splits": _digest(splits.frame.to_csv(index=False))}
+    inputs = {
+        "volumes": store.fingerprint(),
+        "splits": _digest(splits.frame.to_csv(index=False)),
+        "values": _values(cohort, options),
+    }
     return Prepared(study, store, cohort, splits, device, [*notes, *_split_notes(splits)], inputs)
 
 
@@ -124,7 +128,7 @@ def train_fold(prepared: Prepared, options: PretrainOptions, run: Run, fold: int
     """Train one fold in its folder of the run and export the encoder of its best epoch."""
     folder = run.folder(fold)
     folder.mkdir(exist_ok=True)
-    made = _fold(prepared, options, fold)
+    made = build_fold(prepared, options, fold)
     prepared.splits.only(fold or 1).write(folder / "splits.csv")
     write_json(folder / "task.json", made.task.describe())
     report = reporter(f"fold {fold} of {len(prepared.folds)}" if fold else "")
@@ -137,7 +141,7 @@ def train_fold(prepared: Prepared, options: PretrainOptions, run: Run, fold: int
         folder,
         report,
         device=prepared.device,
-        options={**options.model_dump(mode="json"), "inputs": {**prepared.inputs, "values": _values(made.samples)}},
+        options={**options.model_dump(mode="json"), "inputs": prepared.inputs},
         resume=options.resume,
     )
     epoch = restore_best(made.method, result.best)
@@ -148,11 +152,16 @@ def train_fold(prepared: Prepared, options: PretrainOptions, run: Run, fold: int
 
 def dry_run_fold(prepared: Prepared, options: PretrainOptions, fold: int | None) -> Forecast:
     """Train two steps of a fold and tell what the run would take; nothing is written."""
-    made = _fold(prepared, options, fold)
+    made = build_fold(prepared, options, fold)
     return dry_run(made.method, made.source, options.settings(), device=prepared.device)
 
 
-def _fold(prepared: Prepared, options: PretrainOptions, fold: int | None) -> Fold:
+def build_fold(prepared: Prepared, options: PretrainOptions, fold: int | None) -> Fold:
+    """Make a fold's samples, task, method and loader, and load --init-from.
+
+    Raises:
+        BadInput: the variable, the thresholds, the images' size or the weights cannot be used.
+    """
     samples = build_samples(prepared.store, prepared.cohort, prepared.splits.of(fold or 1), options.variable)
     task = build_task(options.chosen_method, options.pairs, samples, _task_options(options))
     seed_everything(options.seed)  # the method's first weights follow the seed
@@ -240,9 +249,12 @@ def _projection_card(made: Fold, run: str) -> dict[str, Any]:
     return {"architecture": shape, "run": run}
 
 
-def _values(samples: Samples) -> str:
+def _values(cohort: Cohort, options: PretrainOptions) -> str:
     """Hash of the variable's values, so that a resumed run notices another table."""
-    return "" if samples.values is None else _digest(",".join(map(repr, samples.values.tolist())))
+    if options.variable is None:
+        return ""
+    values = cohort.variable(options.variable).values.sort_index()
+    return _digest(values.to_csv())
 
 
 def _digest(text: str) -> str:

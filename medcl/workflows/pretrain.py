@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import model_validator
+from pydantic import field_validator, model_validator
 
 from medcl.methods.registry import METHODS
 from medcl.networks.registry import NETWORKS
 from medcl.study.errors import BadInput, MedclError
 from medcl.study.folder import Study
 from medcl.study.runs import Run, create_run, newest_run, read_run
-from medcl.workflows.options import flag
+from medcl.workflows.options import flag, flag_name
 from medcl.workflows.training_options import TrainingOptions
 
 if TYPE_CHECKING:
@@ -105,9 +106,19 @@ class PretrainOptions(TrainingOptions):
             raise ValueError("--method variable needs --variable NAME (`medcl list variables` shows them).")
         if self.variable is not None and self.chosen_method != "variable":
             raise ValueError(f"--variable goes with --method variable, not with --method {self.chosen_method}.")
+        if self.overwrite and (self.resume or self.name is None):
+            raise ValueError(
+                "--overwrite replaces the run of --name NAME; it does not go without it, nor with --resume."
+            )
         if self.thresholds is not None and self.differs_by is not None:
             raise ValueError("--thresholds and --differs-by exclude each other: both say what a negative pair is.")
         return self
+
+    @field_validator("splits", "init_from", mode="after")
+    @classmethod
+    def _absolute(cls, path: Path | None) -> Path | None:
+        """Keep paths that hold from wherever the run is resumed."""
+        return None if path is None else path.absolute()
 
     @property
     def chosen_method(self) -> str:
@@ -155,7 +166,7 @@ def pretrain(options: PretrainOptions) -> Pretrained:
     """
     from medcl.training.device import describe_device
     from medcl.training.interrupt import Interrupted
-    from medcl.workflows.fold import dry_run_fold, prepare, train_fold
+    from medcl.workflows.fold import build_fold, dry_run_fold, prepare, train_fold
 
     started = time.monotonic()
     study = Study.find(options.study)
@@ -163,19 +174,21 @@ def pretrain(options: PretrainOptions) -> Pretrained:
     if options.resume:
         run, options = _stopped_run(study, options)
     prepared = prepare(study, options)
-    for note in prepared.notes:
+    for note in [*prepared.notes, *_without_effect(options)]:
         log.info(note)
     if options.dry_run:
         forecast = dry_run_fold(prepared, options, prepared.folds[0])
         return Pretrained(None, [], forecast, time.monotonic() - started)
+    for fold in prepared.folds:
+        build_fold(prepared, options, fold)  # refuses what cannot train before a folder is made or replaced
+    device = describe_device(prepared.device)
     if run is None:
         run = create_run(study, "pretrain", options.name, options.stem, options.overwrite)
-        log.info(f"Run {run.name}, on {describe_device(prepared.device)}.")
+        log.info(f"Run {run.name}, on {device}.")
     else:
+        _refuse_changed_inputs(run, prepared.inputs)
         run.resume()
-    run.write(
-        options=_plain(options), device=describe_device(prepared.device), seed=options.seed, inputs=prepared.inputs
-    )
+    run.write(options=_plain(options), device=device, seed=options.seed, inputs=prepared.inputs)
     try:
         results = [train_fold(prepared, options, run, fold) for fold in prepared.folds]
     except Interrupted:
@@ -196,8 +209,9 @@ def _stopped_run(study: Study, options: PretrainOptions) -> tuple[Run, PretrainO
     """
     from medcl.training.resume import MAY_CHANGE, refuse_changed_options
 
-    unfinished = ("stopped", "failed", "running")
+    unfinished = ("stopped", "failed")
     run = read_run(study.runs / options.name) if options.name else newest_run(study, "pretrain", unfinished)
+    run.refuse_if_live("--resume")
     if run.kind != "pretrain":
         raise BadInput(f"--resume: {run.name} is a '{run.kind}' run, not one of `medcl pretrain`.")
     if run.status == "finished":
@@ -212,6 +226,36 @@ def _stopped_run(study: Study, options: PretrainOptions) -> tuple[Run, PretrainO
     now = {name: value for name, value in given.items() if name in MAY_CHANGE}
     log.info(f"Going on with the run {run.name}.")
     return run, PretrainOptions(**{**saved, **now, "resume": True})
+
+
+def _refuse_changed_inputs(run: Run, inputs: Mapping[str, str]) -> None:
+    saved = run.record.get("inputs") or {}
+    words = {
+        "volumes": "the preprocessed volumes",
+        "splits": "the split of the patients",
+        "values": "the variable's values in cohort.csv",
+    }
+    changed = [words[name] for name in words if saved.get(name) != inputs[name]]
+    if changed:
+        raise BadInput(
+            f"--resume: {' and '.join(changed)} changed since {run.name} was started, so it cannot go on as the same "
+            "run. Restore them, or start a new run."
+        )
+
+
+def _without_effect(options: PretrainOptions) -> list[str]:
+    """A note when values were given that have no part in the chosen method (medcl.toml may hold them for another)."""
+    if options.resume:
+        return []
+    known = set(METHODS[options.chosen_method].options)
+    known -= {"pairs_per_epoch"} if "pairs" in known and options.pairs == "in-batch" else {"steps_per_epoch"}
+    every = {name for method in METHODS.values() for name in method.options}
+    idle = sorted((every - known) & options.model_fields_set)
+    idle = [name for name in idle if getattr(options, name) != type(options).model_fields[name].default]
+    if options.optimizer != "sgd" and "momentum" in options.model_fields_set:
+        idle.append("momentum")
+    told = ", ".join(map(flag_name, idle))
+    return [f"Without effect in this run ({options.stem}, --pairs {options.pairs}): {told}."] if idle else []
 
 
 def _plain(options: PretrainOptions) -> dict[str, Any]:

@@ -48,7 +48,7 @@ class TrainingOptions(Options):
         None, "Epochs of linear warm-up; 5 unless told, or a twelfth of fewer than 60 epochs.", ge=0, panel=TRAINING
     )
     clip: float = flag(1.0, "Largest gradient norm; 0 does not clip.", ge=0, panel=TRAINING)
-    seed: int = flag(0, "Seed of everything that is drawn: splits, pairs, weights, augmentation.", panel=TRAINING)
+    seed: int = flag(0, "Seed of everything that is drawn: splits, pairs, weights, augmentation.", ge=0, panel=TRAINING)
     gpus: int | None = flag(None, "GPUs to train on.", panel=TRAINING)
     device: Literal["auto", "cpu", "cuda", "mps"] = flag(
         "auto", "Where to train; auto takes a CUDA GPU where there is one.", panel=TRAINING
