@@ -44,7 +44,6 @@ network = "resnet10"
 pairs = "in-batch"
 batch_size = 48
 epochs = 20
-warmup_epochs = 2
 """
 
 

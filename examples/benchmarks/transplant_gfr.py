@@ -5,8 +5,8 @@ Simulates a transplant cohort, trains an encoder with `--variable gfr` and one w
 features of an exam's sequences stand side by side. Two probes are reported: one fitted on the encoder's training
 patients, and one fitted and scored within the held-out patients by cross-validation, since an encoder that was taught
 by GFR over-fits the GFR of its own training patients. The first is the one that decides. Nothing was tuned on the
-held-out patients; both methods have the same network, schedule and number of encoder passes. Scores pool the held-out patients of all seeds; intervals are
-by patient.
+held-out patients; both methods have the same network, schedule and number of encoder passes. Scores pool the held-out
+patients of all seeds; intervals are by patient.
 
 Usage: python examples/benchmarks/transplant_gfr.py --out FOLDER [--patients 200] [--seeds 0 1 2] [--epochs 16]
 

@@ -99,8 +99,8 @@ def _show_log() -> None:
 
 def _complain(problems: Sequence[str]) -> None:
     typer.secho("Error: ", fg="red", bold=True, nl=False, err=True)
-    if len(problems) == 1:
-        typer.echo(problems[0], err=True)
+    if len(problems) == 1 or problems[0].endswith(":"):  # a heading with what belongs below it
+        typer.echo("\n".join(problems), err=True)
         return
     typer.echo(f"{len(problems)} problems", err=True)
     for problem in problems:

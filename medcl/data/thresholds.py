@@ -76,7 +76,7 @@ def parse_thresholds(text: str) -> tuple[Stage, ...]:
         elif positive < 0 or negative <= 0:
             problems.append(f"stage {number} ({part}): t_pos must be 0 or more and t_neg above 0")
         elif positive > negative:
-            problems.append(f"stage {number} ({part}): t_pos is above t_neg, so pairs would be both; swap them?")
+            problems.append(f"stage {number} ({part}): t_pos is above t_neg, so pairs would be both; swap them")
     if problems:
         raise BadInput([f"--thresholds: {each}." for each in problems])
     return tuple(stages)

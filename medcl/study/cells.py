@@ -18,6 +18,7 @@ MISSING = frozenset(
         "n.a.",
         "n.a",
         "n/a",
+        "#nv",
         "#n/a",
         "#na",
         "nan",

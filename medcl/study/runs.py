@@ -187,7 +187,11 @@ def newest_run(study: Study, kind: str, statuses: Collection[str] = ("finished",
     wanted = " or ".join(statuses)
     raise BadInput(
         f"No {wanted} `{kind}` run that can be read in {study.runs} (runs there: {there}). "
-        f"Run `medcl {kind}` first, or name a run with --run."
+        + (
+            f"Run `medcl {kind}` first, or name a run with --run."
+            if "finished" in statuses
+            else "A finished run is not resumed: start a new one, from its weights with --init-from runs/NAME."
+        )
     )
 
 

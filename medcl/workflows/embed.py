@@ -115,6 +115,9 @@ def embed(options: EmbedOptions) -> Embedded:
     store = VolumeStore.open(study.preprocessed(card["preprocessed"])).only(set(cohort.cases()))
     _same_recipe(store, card, run)
     _same_images(store, card, run, own=own, allowed=options.new_images)
+    if own and options.new_images:
+        for fold in folds:
+            _refuse_known_images(store, fold)
     entries = _chosen(store, options)
     clinical = _clinical(cohort, options.clinical)
     told = _table_card(run, card, options, len(entries), folds)
@@ -212,6 +215,20 @@ def _same_images(store: VolumeStore, card: Mapping[str, Any], run: Run, *, own: 
             "not know are marked new), or train again."
         )
     log.warning(f"Some {changed}; patients that it does not know are marked new.")
+
+
+def _refuse_known_images(store: VolumeStore, fold: FoldEncoder) -> None:
+    """A copy of an image that the encoder has seen must not come back as a new, held-out patient."""
+    from medcl.study.leakage import check_leakage
+    from medcl.workflows.feature_files import NEW
+
+    entries = store.entries
+    check_leakage(
+        [entry.case for entry in entries],
+        [entry.patient for entry in entries],
+        [entry.content for entry in entries],
+        [fold.splits.get(entry.patient, NEW) for entry in entries],
+    )
 
 
 def _chosen(store: VolumeStore, options: EmbedOptions) -> list[Any]:

@@ -7,6 +7,7 @@ training.
 from __future__ import annotations
 
 import hashlib
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -42,6 +43,9 @@ from medcl.training.result import TrainingResult
 
 if TYPE_CHECKING:
     from medcl.workflows.pretrain import PretrainOptions
+
+
+log = logging.getLogger("medcl")
 
 
 @dataclass(frozen=True)
@@ -153,6 +157,8 @@ def train_fold(prepared: Prepared, options: PretrainOptions, run: Run, fold: int
 def dry_run_fold(prepared: Prepared, options: PretrainOptions, fold: int | None) -> Forecast:
     """Train two steps of a fold and tell what the run would take; nothing is written."""
     made = build_fold(prepared, options, fold)
+    for note in made.task.notes:
+        log.info(note)
     return dry_run(made.method, made.source, options.settings(), device=prepared.device)
 
 

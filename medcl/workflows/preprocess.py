@@ -153,6 +153,11 @@ def preprocess(options: PreprocessOptions) -> Preprocessed:
     cohort = read_cohort(study.cohort_file, need_images=False)  # missing files are told with the images' other faults
     for note in cohort.notes:
         log.info(note)
+    if recipe.roi == "mask" and not (cohort.frame["mask"] != "").any():
+        raise BadInput(
+            f"--roi mask: {study.cohort_file} has no column mask with values. Add the label maps' paths, or use "
+            "--roi whole or --roi centre."
+        )
     writer = None if options.check else StoreWriter.begin(folder, recipe, options.overwrite)
     jobs = _jobs(cohort, recipe, writer)
     outcomes: dict[str, Outcome] = {}

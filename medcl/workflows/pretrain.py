@@ -112,6 +112,10 @@ class PretrainOptions(TrainingOptions):
             )
         if self.thresholds is not None and self.differs_by is not None:
             raise ValueError("--thresholds and --differs-by exclude each other: both say what a negative pair is.")
+        try:
+            self.settings()
+        except BadInput as error:
+            raise ValueError(" ".join(error.problems)) from None
         return self
 
     @field_validator("splits", "init_from", mode="after")

@@ -15,7 +15,7 @@ from medcl.study.errors import BadInput
 from medcl.study.exams import exam_order
 from medcl.study.files import write_text
 from medcl.study.folder import Study
-from medcl.study.names import nearest
+from medcl.study.names import canonical_name, nearest
 from medcl.workflows.options import Options, flag, split_words
 
 if TYPE_CHECKING:
@@ -233,6 +233,8 @@ def _join(table: FeatureTable, cohort: Cohort, color: str, options: VisualizeOpt
             "must be the same in both. Are they of the same study?"
         )
     groups = _groups(rows, options.rows)
+    if options.no_ids and canonical_name(color) == "patient":
+        raise BadInput("--no-ids does not go with --color patient: the legend would name them. Leave one of them out.")
     features = np.stack([table.features[group].mean(axis=0) for group in groups])
     colouring = _colouring(cohort, color, cases, groups, options.scale)
     firsts = [group[0] for group in groups]

@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch import nn
 
+import medcl.workflows.embed as embed_module
 from medcl.cli.app import main
 from medcl.evaluation.feature_table import FeatureTable, read_feature_table
 from medcl.evaluation.saved_encoder import open_encoder
@@ -358,3 +359,32 @@ def test_names_are_plain(study: Path) -> None:
     for name in ("../x", "", ".x"):
         with pytest.raises(BadInput, match="plain file name"):
             EmbedOptions(name=name)
+
+
+def test_a_copy_of_a_training_image_is_no_new_patient(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take a patient out of the run's split and give its images the content of a training patient's."""
+    splits = study / "runs" / "variable-gfr" / "splits.csv"
+    splits.write_text(splits.read_text().replace("P4,test,1\n", ""))
+    manifest = study / "preprocessed" / "default" / "manifest.csv"
+    with manifest.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    trained = next(row for row in rows if row["patient"] == "P1")["content"]
+    for row in rows:
+        row["content"] = trained if row["patient"] == "P4" else row["content"]
+    with manifest.open("w", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+    def assert_refused() -> None:
+        refusal = ""
+        try:
+            run_embed(study, new_images=True)
+        except BadInput as error:
+            refusal = str(error)
+        assert "same image content" in refusal
+
+    assert_refused()
+    monkeypatch.setattr(embed_module, "_refuse_known_images", lambda *anything: None)
+    with pytest.raises(AssertionError):  # the twin without the gate lets it through
+        assert_refused()

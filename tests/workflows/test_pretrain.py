@@ -261,6 +261,8 @@ def test_without_the_gate_the_leak_goes_through(study: Path, monkeypatch: pytest
         (["--variable", "gfr", "--init-from", "nowhere"], "nowhere"),
         (["--variable", "gfr", "--overwrite"], "--overwrite replaces the run of --name"),
         (["--variable", "gfr", "--seed", "-1"], "--seed: got '-1'"),
+        (["--variable", "gfr", "--epochs", "1", "--warmup-epochs", "1"], "--warmup-epochs is 1.0"),
+        (["--variable", "gfr", "--resume", "--name", "none"], "no run folder"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

@@ -150,6 +150,11 @@ def test_each_option_changes_the_page(study: Path) -> None:
     assert seeds[0] != seeds[1]
 
 
+def test_no_ids_refuses_to_name_patients_in_the_legend(study: Path) -> None:
+    with pytest.raises(BadInput, match="--no-ids does not go with --color patient"):
+        draw(study, color="pat_id", no_ids=True)
+
+
 def test_exams_are_the_mean_of_their_sequences(study: Path) -> None:
     made = draw(study, color="screat", rows="exam")
     assert made.points == 24

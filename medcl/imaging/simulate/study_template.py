@@ -17,5 +17,4 @@ pairs = "in-batch"        # all pairs among the images of a batch; "sampled" dra
 batch_size = 32
 steps_per_epoch = 16
 epochs = 10               # shows how it works; to learn, give it 40 or more
-warmup_epochs = 1
 """
