@@ -92,7 +92,7 @@ def make_samples(make_store: Callable[..., MemoryStore]) -> Callable[..., Sample
             values=None if by_patient is None else np.array([by_patient[e.patient] for e in entries], float),
             classes=classes,
             variable="" if values is None else variable,
-            label="" if values is None else f"{variable} [unit]",
+            label="" if values is None else f"{variable} [mL/min/1.73m2]",
             size=size,
         )
 

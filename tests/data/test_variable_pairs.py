@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Callable
 from dataclasses import replace
@@ -53,6 +54,11 @@ def test_gfr_has_the_papers_stages_of_equal_length(make_samples: Callable[..., S
         curriculum.stage(60)
 
 
+def test_gfr_in_another_unit_gets_auto_thresholds(make_samples: Callable[..., Samples]) -> None:
+    samples = dataclasses.replace(make_samples(KNOWN), label="gfr [mL/s]")
+    assert "auto" in variable_curriculum(samples, TaskOptions(epochs=60)).notes[0]
+
+
 def test_exams_of_one_patient_are_never_a_pair(make_samples: Callable[..., Samples]) -> None:
     samples = make_samples(KNOWN, exams=("D15", "M3"))
     curriculum = variable_curriculum(samples, TaskOptions())
@@ -75,7 +81,7 @@ def test_other_numeric_variables_get_auto_thresholds(make_samples: Callable[...,
     assert by_default.facts["thresholds"] == asked_for.facts["thresholds"]
     assert by_default.facts["thresholds"] != [[5, 30], [10, 20], [10, 15]]
     assert "auto" in by_default.facts["thresholds_from"]
-    assert by_default.notes[0].startswith("thresholds of donor_age [unit]: ")
+    assert by_default.notes[0].startswith("thresholds of donor_age [mL/min/1.73m2]: ")
 
 
 def test_classes_are_equal_or_differ(make_samples: Callable[..., Samples]) -> None:

@@ -68,7 +68,9 @@ def test_one_of_many_gets_a_given_name(study: Study) -> None:
 
 
 def test_an_existing_name_is_refused_and_both_ways_out_are_named(study: Study) -> None:
-    (new(study, "mine").path / "metrics.csv").write_text("old")
+    first = new(study, "mine")
+    (first.path / "metrics.csv").write_text("old")
+    first.finish(outputs=[], seconds=1.0)
     with pytest.raises(BadInput) as caught:
         new(study, "mine")
     assert "--resume" in str(caught.value)
