@@ -34,9 +34,9 @@ def test_two_steps_and_one_validation_batch_are_done() -> None:
 
 
 def test_forecast_comes_near_to_the_run(tmp_path: Path) -> None:
-    source = ToySource(seconds=0.03)
+    source = ToySource(seconds=0.1)
     forecast = dry_run(ToyMethod(), source, settings(epochs=2), device=CPU)
-    result = run(tmp_path, source=ToySource(seconds=0.03), epochs=2)
+    result = run(tmp_path, source=ToySource(seconds=0.1), epochs=2)
     taken = sum(result.seconds.values()) + result.validation_seconds
     assert taken / 3 < forecast.seconds < 3 * taken
     assert forecast.waiting_share > 0.2

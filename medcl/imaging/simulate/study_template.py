@@ -15,6 +15,6 @@ size = [24, 32, 32]       # z y x in voxels: 108 x 128 x 128 mm
 network = "resnet10"      # the paper has resnet18
 pairs = "in-batch"        # all pairs among the images of a batch; "sampled" draws 10,000 pairs an epoch, as the paper
 batch_size = 32
-steps_per_epoch = 16
-epochs = 10               # shows how it works; to learn, give it 40 or more
+steps_per_epoch = 12
+epochs = 8                # shows how it works; to learn, give it 40 or more
 """
