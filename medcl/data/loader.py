@@ -25,12 +25,29 @@ BYTES_STORED = 2
 """A stored voxel is a float16."""
 
 
+@dataclass(frozen=True)
+class Share:
+    """Which part of each batch a process makes: the `number`-th (from 0) of `of` parts, as equal as can be."""
+
+    number: int = 0
+    of: int = 1
+
+    def rows(self, total: int) -> slice:
+        """Return where the part lies in a batch of `total` images; the first parts have one more where need be."""
+        least, more = divmod(total, self.of)
+        first = self.number * least + min(self.number, more)
+        return slice(first, first + least + (self.number < more))
+
+
+WHOLE = Share()
+
+
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """What a method gets.
+    """What a method gets: the volumes of its process, and everything else of the whole batch.
 
     Attributes:
-        volumes: (M, 1, D, H, W) float32 on the device.
+        volumes: (m, 1, D, H, W) float32 on the device, this process's share of the plan's M images.
         targets: the plan's targets on the device.
         cases: (M,) names of the images.
         plan: what it was made from, on the host: asking it costs no wait for the device.
@@ -86,7 +103,13 @@ class Loader:
         return self._augmenting.seconds
 
     def batches(
-        self, plans: Sequence[BatchPlan], epoch: int, start: int = 0, *, augment: bool = True
+        self,
+        plans: Sequence[BatchPlan],
+        epoch: int,
+        start: int = 0,
+        *,
+        augment: bool = True,
+        share: Share = WHOLE,
     ) -> Iterator[Batch]:
         """Yield a batch for each plan from `start` on.
 
@@ -95,13 +118,14 @@ class Loader:
             epoch: keys the augmentation of plans that are augmented by epoch.
             start: how many plans to leave out at the beginning (a resumed epoch).
             augment: False leaves images as stored, except in plans whose views are fixed for the run.
+            share: which of a plan's images are read.
         """
         plans = plans[start:]
         if self._cacheable:
             for plan in plans:
-                yield self._batch(plan, self._cached(plan.rows), epoch, augment)
+                yield self._batch(plan, self._cached(plan.rows[share.rows(len(plan.rows))]), epoch, augment, share)
             return
-        reads = [_distinct(plan.rows) for plan in plans]
+        reads = [_distinct(plan.rows[share.rows(len(plan.rows))]) for plan in plans]
         pin = self.device.type == "cuda"
         reader = ReadAhead(
             self.samples, [rows for rows, _ in reads], workers=self.workers, depth=self.prefetch, pin=pin
@@ -112,7 +136,7 @@ class Loader:
                 self.waited = before + reader.waited
                 volumes, copied = self._on_device(read, places)
                 reader.release(copied)
-                yield self._batch(plan, volumes, epoch, augment)
+                yield self._batch(plan, volumes, epoch, augment, share)
 
     def _on_device(self, read: Tensor, places: Ints | None) -> tuple[Tensor, torch.cuda.Event | None]:
         """Copy a batch out of the reader's memory; on a CUDA device, with the event after which that is done."""
@@ -123,16 +147,17 @@ class Loader:
         copied = torch.cuda.current_stream().record_event() if self.device.type == "cuda" else None
         return volumes if index is None else volumes[index.to(self.device)], copied
 
-    def _batch(self, plan: BatchPlan, volumes: Tensor, epoch: int, augment: bool) -> Batch:
+    def _batch(self, plan: BatchPlan, volumes: Tensor, epoch: int, augment: bool, share: Share) -> Batch:
+        own = share.rows(len(plan.rows))
         fixed = plan.augment == "fixed"
         if self.augmentation is not None and (fixed or (augment and plan.augment == "epoch")):
             with self._augmenting.measure():
                 draws = draw(
                     self.seed,
                     FIXED_EPOCH if fixed else epoch,
-                    plan.keys,
+                    plan.keys[own],
                     self.augmentation,
-                    self._spacings[plan.rows],
+                    self._spacings[plan.rows[own]],
                 )
                 volumes = apply(volumes, draws)
         targets = {name: torch.from_numpy(values).to(self.device) for name, values in plan.targets.items()}

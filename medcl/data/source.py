@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from medcl.data.loader import Batch, Loader
+from medcl.data.loader import WHOLE, Batch, Loader, Share
 from medcl.data.plan import BatchPlan, Task
 
 
 class TaskSource:
-    """Plans from the task, batches from the loader."""
+    """Plans from the task, batches from the loader.
 
-    def __init__(self, task: Task, loader: Loader) -> None:
+    Args:
+        task: makes the plans.
+        loader: makes the batches.
+        share: of this process in each training batch.
+    """
+
+    def __init__(self, task: Task, loader: Loader, share: Share = WHOLE) -> None:
         self.task = task
         self.loader = loader
+        self.share = share
 
     def epoch(self, epoch: int) -> list[BatchPlan]:
         """Return the plans of an epoch (from 0)."""
@@ -24,10 +31,11 @@ class TaskSource:
         return self.task.validation()
 
     def batches(
-        self, plans: Sequence[BatchPlan], epoch: int, start: int = 0, *, augment: bool = True
+        self, plans: Sequence[BatchPlan], epoch: int, start: int = 0, *, training: bool = True
     ) -> Iterator[Batch]:
-        """Yield a batch for each plan from `start` on."""
-        return self.loader.batches(plans, epoch, start, augment=augment)
+        """Yield a batch for each plan from `start` on: this process's share, augmented, or the whole as stored."""
+        share = self.share if training else WHOLE
+        return self.loader.batches(plans, epoch, start, augment=training, share=share)
 
     @property
     def waited(self) -> float:

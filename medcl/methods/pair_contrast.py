@@ -74,7 +74,7 @@ class PairContrast(nn.Module):
             number of pairs, and whether the
         step had no positives (its mean over an epoch is the share of such steps).
         """
-        z = self.embedder(batch.volumes)
+        z = self.embedder(batch.volumes, len(batch.cases))
         label = batch.targets["label"]
         if self.pairs == "in-batch":
             result = in_batch_pairs(z, label, self.margin, self.positive_share)

@@ -57,7 +57,7 @@ class Simclr(nn.Module):
 
     def steps(self, batch: Batch) -> Iterator[Step]:
         """Yield the batch's one step; logs the loss and the mean cosine of positives and of negatives."""
-        z = self.embedder(batch.volumes)
+        z = self.embedder(batch.volumes, len(batch.cases))
         loss = nt_xent(z[0::2], z[1::2], self.temperature).mean()
         positive, negative = _mean_cosines(z.detach())
         logs = {

@@ -1,4 +1,4 @@
-"""Where a step's time goes: waiting for data, augmentation, forward and backward, optimizer.
+"""Where a step's time goes: waiting for data, augmentation, forward, backward, communication, optimizer.
 
 On CUDA the laps are timed by events on the device's own stream and read when the loop reads its losses, so that
 timing adds no synchronisation; elsewhere by the host's clock.
@@ -13,8 +13,10 @@ from typing import Any
 import torch
 
 DATA_WAIT, AUGMENTATION = "data_wait", "augmentation"
-FORWARD_BACKWARD, OPTIMIZER = "forward_backward", "optimizer"
-PHASES = (DATA_WAIT, AUGMENTATION, FORWARD_BACKWARD, OPTIMIZER)
+FORWARD, BACKWARD = "forward", "backward"
+COMMUNICATION, OPTIMIZER = "communication", "optimizer"
+PHASES = (DATA_WAIT, AUGMENTATION, FORWARD, BACKWARD, COMMUNICATION, OPTIMIZER)
+"""Communication is the averaging of gradients; the gathering of a batch's rows is part of forward and backward."""
 
 
 class StepClock:

@@ -8,8 +8,9 @@ step, so that a resumed run would not be exact.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -17,6 +18,8 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from medcl.study.errors import BadInput
+
+Item = TypeVar("Item")
 
 BUCKET_BYTES = 32 * 1024 * 1024
 """Size of a flat bucket: large enough that a reduction is bound by bandwidth, small enough to cost little memory."""
@@ -52,6 +55,61 @@ def gather_objects(item: Any) -> list[Any]:
     return items
 
 
+def share(item: Item) -> Item:
+    """Return the first rank's `item` on every rank."""
+    if world_size() == 1:
+        return item
+    items = [item]
+    dist.broadcast_object_list(items, src=0)
+    return items[0]
+
+
+def any_rank(flag: bool) -> bool:
+    """Tell whether `flag` is set on any rank; every rank gets the same answer."""
+    return flag if world_size() == 1 else any(gather_objects(flag))
+
+
+def mean_numbers(numbers: Mapping[str, float]) -> dict[str, float]:
+    """Return the mean over the ranks of each named number, in the first rank's order.
+
+    A number that a rank does not have is left out of that mean.
+    """
+    if world_size() == 1:
+        return dict(numbers)
+    everyone = gather_objects(dict(numbers))
+    names = dict.fromkeys(name for of_rank in everyone for name in of_rank)
+    there = {name: [of_rank[name] for of_rank in everyone if name in of_rank] for name in names}
+    return {name: math.fsum(values) / len(values) for name, values in there.items()}
+
+
+def require_same(facts: Mapping[str, str]) -> None:
+    """Refuse ranks that are not of one mind, such as another version of the code or other data on one node.
+
+    Args:
+        facts: what must be equal, in words ("the code"), each with its hash or value on this rank.
+
+    Raises:
+        BadInput: on every rank, naming what differs and on which ranks.
+    """
+    everyone = gather_objects(dict(facts))
+    problems = []
+    for name in facts:
+        ranks: dict[str, list[int]] = {}
+        for number, of_rank in enumerate(everyone):
+            ranks.setdefault(of_rank.get(name, "missing"), []).append(number)
+        if len(ranks) > 1:
+            told = "; ".join(f"{value} on rank {', '.join(map(str, who))}" for value, who in ranks.items())
+            problems.append(f"The processes of this run do not have the same {name}: {told}.")
+    if problems:
+        raise BadInput([*problems, "Give every node the same installation of medcl and the same study folder."])
+
+
+def shard_sizes(total: int) -> list[int]:
+    """Return how many of `total` items each rank has: as equal as can be, the first ranks one more."""
+    least, more = divmod(total, world_size())
+    return [least + (number < more) for number in range(world_size())]
+
+
 def average_gradients(parameters: Sequence[Parameter]) -> None:
     """Replace each gradient by its mean over the ranks.
 
@@ -59,8 +117,8 @@ def average_gradients(parameters: Sequence[Parameter]) -> None:
     """
     if world_size() == 1:
         return
+    # asked on the host, over the CPU's group: the device is not waited for
     present = torch.tensor([parameter.grad is not None for parameter in parameters], dtype=torch.uint8)
-    present = present.to(parameters[0].device)
     dist.all_reduce(present, dist.ReduceOp.MAX)
     used = [parameter for parameter, has in zip(parameters, present.tolist(), strict=True) if has]
     for bucket in _buckets(used):

@@ -3,6 +3,10 @@
 A run that is killed at any moment and resumed ends, on the CPU of one machine with one thread count, bit for bit like
 the run that was not killed: a checkpoint holds the weights with teachers and buffers, the optimizers, the scaler, the
 place in the epoch, the running sums and every random state, and the schedule is a pure function of the place.
+
+With several ranks each runs this loop on its share of every batch. Weights, optimizers and place are the same on all;
+random states and running sums are kept for each. The first rank writes and reports; where ranks could come to different
+decisions (a signal that reached one of them), they ask each other.
 """
 
 from __future__ import annotations
@@ -28,7 +32,15 @@ from medcl.training.checkpoint import (
     save_checkpoint,
 )
 from medcl.training.device import describe_device
-from medcl.training.distributed import barrier, gather_objects, is_main, rank, world_size
+from medcl.training.distributed import (
+    any_rank,
+    barrier,
+    gather_objects,
+    is_main,
+    mean_numbers,
+    rank,
+    world_size,
+)
 from medcl.training.epoch_record import EpochRecord, losses_of
 from medcl.training.finite import read_every
 from medcl.training.health import CollapseWatch
@@ -141,15 +153,12 @@ class _Training:
         """Start at the beginning or at the last checkpoint."""
         if not resume:
             self._refuse_overwriting()
-            return
-        remove_unfinished(self.checkpoints)
-        loaded = load_checkpoint(self.checkpoints)
-        if loaded is None:
-            self.report.message(f"{self.folder} has no checkpoint yet: the run starts from the beginning.")
         else:
-            refuse_changed_options(loaded.content["options"], self.options, str(self.folder), may_change)
-            self._restore(loaded)
-        self.metrics.cut_back(self.place.epoch)
+            self._go_on(may_change)
+        barrier()  # nobody writes before everybody has read
+        if is_main():
+            remove_unfinished(self.checkpoints)
+            self.metrics.cut_back(self.place.epoch)
 
     def run_epoch(self, interruption: Interruption) -> None:
         """Train the rest of an epoch, validate, and write it all down."""
@@ -195,7 +204,7 @@ class _Training:
 
     def _batches(self, plans: Sequence[Any]) -> Iterator[Batch]:
         """Yield the epoch's batches from the place on, and refuse a source that stops early."""
-        batches = iter(self.source.batches(plans, self.place.epoch, self.place.batch, augment=True))
+        batches = iter(self.source.batches(plans, self.place.epoch, self.place.batch))
         self.runner.clock.restart(self.source.waited)
         for _ in range(self.place.batch, len(plans)):
             batch = next(batches, None)
@@ -242,7 +251,7 @@ class _Training:
         """Validate, and return the numbers of the epoch whose last step is over."""
         runner, epoch = self.runner, self.place.epoch
         runner.check()
-        means = runner.sums.means()
+        means = mean_numbers(runner.sums.means())
         if "loss" not in means:
             raise RunFailed(f"No batch of epoch {epoch + 1} gave a loss: none had a usable pair.")
         rates, seconds = runner.learning_rates(), runner.clock.end_epoch()
@@ -268,7 +277,11 @@ class _Training:
         return True
 
     def _stop_if_asked(self, interruption: Interruption) -> None:
-        if interruption.asked and self.place.epoch < self.settings.epochs:
+        """Stop after a checkpoint when a signal came to any rank; they ask each other when numbers are read anyway."""
+        place = self.place
+        if world_size() > 1 and place.batch and place.step % read_every(self.device):
+            return
+        if any_rank(interruption.asked) and place.epoch < self.settings.epochs:
             self._save()
             raise Interrupted(f"Stopped by Ctrl-C. {self.how_to_resume()}")
 
@@ -282,24 +295,35 @@ class _Training:
     def _save(self) -> None:
         """Save a checkpoint of this place, never with anything in it that is not finite."""
         self.runner.check()
-        randomness = gather_objects(capture_randomness(self.device))
-        content = {
-            **self._card(),
-            "world_size": world_size(),
-            "place": self.place.state_dict(),
-            "runner": self.runner.state_dict(),
-            "randomness": randomness,
-        }
+        own = {"randomness": capture_randomness(self.device), "runner": self.runner.own_state_dict()}
+        ranks = gather_objects(own)
         if is_main():
+            content = {
+                **self._card(),
+                "place": self.place.state_dict(),
+                "runner": self.runner.state_dict(),
+                "ranks": ranks,
+            }
             save_checkpoint(self.checkpoints, content)
         barrier()
         self.saved = Place(**self.place.state_dict())
         self.runner.clock.restart(self.source.waited)
 
+    def _go_on(self, may_change: Collection[str]) -> None:
+        """Restore the last checkpoint where there is one."""
+        loaded = load_checkpoint(self.checkpoints)
+        if loaded is None:
+            self.report.message(f"{self.folder} has no checkpoint yet: the run starts from the beginning.")
+            return
+        refuse_changed_options(loaded.content["options"], self.options, str(self.folder), may_change)
+        self._restore(loaded)
+
     def _restore(self, loaded: Loaded) -> None:
         content = loaded.content
+        own = content["ranks"][rank()]
         try:
             self.runner.load_state_dict(content["runner"])
+            self.runner.load_own_state_dict(own["runner"])
         except (KeyError, RuntimeError, ValueError) as error:
             raise BadInput(
                 f"{loaded.file} does not fit this medcl's network or optimizers ({error}). Resume it with medcl "
@@ -307,7 +331,7 @@ class _Training:
             ) from error
         self.place = Place.from_state_dict(content["place"])
         self.saved = Place.from_state_dict(content["place"])
-        restore_randomness(content["randomness"][rank()], self.device)
+        restore_randomness(own["randomness"], self.device)
         for note in (*loaded.notes, *tell_other_machine(content, self._card())):
             self.report.warning(note)
         self.report.message(f"Resuming {self.folder} from {self.place.in_words()}.")

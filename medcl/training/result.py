@@ -19,7 +19,7 @@ class TrainingResult:
         best_epoch: from 1; the epoch whose weights are in `best`.
         best_loss: its validation loss; None when there was no validation (`best` is then the last epoch).
         last_loss: mean training loss of the last epoch.
-        seconds: of all steps by phase ("data_wait", "augmentation", "forward_backward", "optimizer").
+        seconds: of all steps by phase (`clock.PHASES`).
         validation_seconds: of all validations.
         peak_memory: bytes, or None where the system does not tell.
         best, last: checkpoint files.
@@ -55,7 +55,11 @@ class TrainingResult:
         best = "the last epoch's weights are kept (no validation)"
         if self.best_loss is not None:
             best = f"best validation loss {self.best_loss:.4f} at epoch {self.best_epoch}"
-        parts = ", ".join(f"{phase.replace('_', ' ')} {share:.1%}" for phase, share in shares(self.seconds).items())
+        parts = ", ".join(
+            f"{phase.replace('_', ' ')} {share:.1%}"
+            for phase, share in shares(self.seconds).items()
+            if share > 0 or phase == DATA_WAIT
+        )
         memory = "" if self.peak_memory is None else f", {size(self.peak_memory)} of memory at the peak"
         return [
             f"{self.epochs} epochs, {self.steps} steps in {duration(sum(self.seconds.values()))} "

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from medcl.study.errors import RunFailed
-from medcl.training.clock import FORWARD_BACKWARD, OPTIMIZER, StepClock
-from medcl.training.distributed import average_gradients
+from medcl.training.clock import BACKWARD, COMMUNICATION, FORWARD, OPTIMIZER, StepClock
+from medcl.training.distributed import average_gradients, world_size
 from medcl.training.finite import FiniteWatch
+from medcl.training.gathered_norm import gather_norms
 from medcl.training.health import HEALTH_EVERY, effective_rank, spread
 from medcl.training.method import Method
 from medcl.training.optimizers import build_optimizers, parameters_of, set_learning_rates
@@ -30,7 +31,7 @@ class StepRunner:
     """Everything that changes while a method trains, apart from the place in the run.
 
     Args:
-        method: moved to `device` here.
+        method: moved to `device` here; with several ranks its batch norms are made to see all of them.
         settings: of the training.
         device: where it trains.
     """
@@ -40,6 +41,7 @@ class StepRunner:
         self.settings = settings
         self.device = device
         method.to(device)
+        gather_norms(method, device)
         self.precision = resolve_precision(settings.precision, device)
         self.optimizers = build_optimizers(method.parameter_groups(), settings)
         self.scaler = self.precision.scaler()
@@ -93,14 +95,21 @@ class StepRunner:
         }
 
     def state_dict(self) -> dict[str, Any]:
-        """Return weights, optimizers, scaler, running sums and times for a checkpoint."""
+        """Return what all ranks have alike, for a checkpoint: weights, optimizers, scaler."""
         return {
             "method": dict(self.method.state_dict()),
             "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
             "scaler": None if self.scaler is None else self.scaler.state_dict(),
-            "sums": self.sums.state_dict(),
-            "clock": self.clock.state_dict(),
         }
+
+    def own_state_dict(self) -> dict[str, Any]:
+        """Return what each rank has for itself: running sums and times."""
+        return {"sums": self.sums.state_dict(), "clock": self.clock.state_dict()}
+
+    def load_own_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from `own_state_dict` of the same rank."""
+        self.sums.load_state_dict(state["sums"])
+        self.clock.load_state_dict(state["clock"])
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue from `state_dict`."""
@@ -109,8 +118,6 @@ class StepRunner:
             optimizer.load_state_dict(state["optimizers"][name])
         if self.scaler is not None:
             self.scaler.load_state_dict(state["scaler"])
-        self.sums.load_state_dict(state["sums"])
-        self.clock.load_state_dict(state["clock"])
 
     def _steps(self, batch: Batch) -> Iterator[Step]:
         """Advance the method's generator under autocast and nothing else (backward passes run outside of it)."""
@@ -120,6 +127,7 @@ class StepRunner:
                 part = next(steps, None)
             if part is None:
                 return
+            self.clock.mark(FORWARD)
             yield part
 
     def _update(self, part: Step) -> Tensor:
@@ -129,8 +137,10 @@ class StepRunner:
         optimizer.zero_grad(set_to_none=True)  # also drops what another optimizer's loss left in these parameters
         loss = part.loss if self.scaler is None else self.scaler.scale(part.loss)
         loss.backward()  # type: ignore[no-untyped-call]
-        self.clock.mark(FORWARD_BACKWARD)
-        average_gradients(parameters)
+        self.clock.mark(BACKWARD)
+        if world_size() > 1:
+            average_gradients(parameters)
+            self.clock.mark(COMMUNICATION)
         if self.scaler is not None:
             self.scaler.unscale_(optimizer)
         limit = float("inf") if self.settings.clip is None else self.settings.clip

@@ -15,7 +15,7 @@ class Batch(Protocol):
 
     @property
     def cases(self) -> Sequence[str]:
-        """The case of each image, for error messages; its length is the number of images."""
+        """The case of each image of the whole batch, for error messages; its length is the number of images."""
 
 
 class Source(Protocol):
@@ -27,8 +27,12 @@ class Source(Protocol):
     def validation(self) -> Sequence[Any]:
         """Return the validation's plans, the same through the whole run; empty when nobody is held out."""
 
-    def batches(self, plans: Sequence[Any], epoch: int, start: int = 0, *, augment: bool = True) -> Iterator[Batch]:
-        """Make one batch from each plan from `start` on, augmented by (seed, epoch, sample) or not at all."""
+    def batches(self, plans: Sequence[Any], epoch: int, start: int = 0, *, training: bool = True) -> Iterator[Batch]:
+        """Make one batch from each plan from `start` on.
+
+        For training it holds the images of this process's share, augmented by (seed, epoch, sample); else all images
+        of the plan as they are.
+        """
 
     @property
     def waited(self) -> float:

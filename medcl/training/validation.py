@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from medcl.study.errors import RunFailed
+from medcl.training.distributed import gather_objects, rank, world_size
 from medcl.training.finite import not_finite
 from medcl.training.method import Method
 from medcl.training.precision import Precision
 from medcl.training.randomness import untouched_randomness
 from medcl.training.source import Source
+
+Judged = tuple[dict[str, float], list[str]]
+"""A validation batch's numbers and its cases."""
 
 WEIGHT = "weight"
 """Key of a batch's validation results under which the number of its terms stands."""
@@ -24,6 +28,8 @@ def run_validation(
     method: Method, source: Source, plans: Sequence[Any], precision: Precision, device: torch.device, epoch: int
 ) -> dict[str, float] | None:
     """Return the mean losses over the validation plans, weighted by each batch's "weight"; None without plans.
+
+    Ranks judge whole batches in turn, so the means are those of one process, bit for bit.
 
     A value other than the loss may be NaN in batches that do not have it (a mean over pairs of which there are none);
     it is then the mean over the others.
@@ -37,34 +43,36 @@ def run_validation(
     if not plans:
         return None
     results: list[dict[str, Tensor]] = []
-    cases: list[Sequence[str]] = []
+    cases: list[list[str]] = []
     method.eval()
     try:
         with untouched_randomness(device), torch.no_grad():
-            for batch in source.batches(plans, 0, augment=False):
+            for batch in source.batches(plans[rank() :: world_size()], 0, training=False):
                 with precision.autocast():
                     results.append({name: value.detach() for name, value in method.validate(batch).items()})
-                cases.append(batch.cases)
+                cases.append(list(batch.cases))
     finally:
         method.train()
-    _refuse_not_finite(results, cases, epoch)
-    return _weighted_means(results)
+    numbers = [{name: float(value) for name, value in result.items()} for result in results]
+    everyone = _in_order_of_plans(gather_objects(list(zip(numbers, cases, strict=True))))
+    for result, names in everyone:
+        if not math.isfinite(result["loss"]):
+            raise RunFailed(not_finite(f"A validation loss of epoch {epoch + 1} is {result['loss']}", names))
+    return _weighted_means([result for result, _ in everyone])
 
 
-def _weighted_means(results: Sequence[dict[str, Tensor]]) -> dict[str, float]:
-    weights = [float(result[WEIGHT]) for result in results]
+def _in_order_of_plans(of_ranks: Sequence[Sequence[Judged]]) -> list[Judged]:
+    """Deal the ranks' results back: rank r of W judged the plans r, r + W, ..."""
+    return [results[turn] for turn in range(len(of_ranks[0])) for results in of_ranks if turn < len(results)]
+
+
+def _weighted_means(results: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    weights = [result[WEIGHT] for result in results]
     means = {}
     for name in dict.fromkeys(name for result in results for name in result if name != WEIGHT):
-        values = [float(result.get(name, math.nan)) for result in results]
+        values = [result.get(name, math.nan) for result in results]
         there = [(w, value) for w, value in zip(weights, values, strict=True) if not math.isnan(value)]
         total = math.fsum(w for w, _ in there)
         if total:
             means[name] = math.fsum(w * value for w, value in there) / total
     return means
-
-
-def _refuse_not_finite(results: Sequence[dict[str, Tensor]], cases: Sequence[Sequence[str]], epoch: int) -> None:
-    losses = torch.stack([result["loss"].float() for result in results]).tolist()
-    for loss, names in zip(losses, cases, strict=True):
-        if not math.isfinite(loss):
-            raise RunFailed(not_finite(f"A validation loss of epoch {epoch + 1} is {loss}", names))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 
 from medcl.data.augment import Augmentation
-from medcl.data.loader import Loader
+from medcl.data.loader import Loader, Share
 from medcl.data.plan import Task
 from medcl.data.samples import Samples, build_samples
 from medcl.data.source import TaskSource
@@ -33,7 +33,7 @@ from medcl.study.runs import Run
 from medcl.study.split_file import read_splits
 from medcl.study.splits import Splits, make_splits
 from medcl.training.device import resolve_device
-from medcl.training.distributed import require_one_gpu
+from medcl.training.distributed import is_main, rank, require_one_gpu, world_size
 from medcl.training.dry_run import Forecast, dry_run
 from medcl.training.export import export_encoder, load_encoder_weights, restore_best
 from medcl.training.loop import train
@@ -129,15 +129,20 @@ def prepare(study: Study, options: PretrainOptions) -> Prepared:
 
 
 def train_fold(prepared: Prepared, options: PretrainOptions, run: Run, fold: int | None) -> TrainingResult:
-    """Train one fold in its folder of the run and export the encoder of its best epoch."""
+    """Train one fold in its folder of the run and export the encoder of its best epoch.
+
+    With several ranks the first one writes and reports.
+    """
     folder = run.folder(fold)
-    folder.mkdir(exist_ok=True)
     made = build_fold(prepared, options, fold)
-    prepared.splits.only(fold or 1).write(folder / "splits.csv")
-    write_json(folder / "task.json", made.task.describe())
-    report = reporter(f"fold {fold} of {len(prepared.folds)}" if fold else "")
-    for note in made.task.notes:
-        report.message(note)
+    report = None
+    if is_main():
+        folder.mkdir(exist_ok=True)
+        prepared.splits.only(fold or 1).write(folder / "splits.csv")
+        write_json(folder / "task.json", made.task.describe())
+        report = reporter(f"fold {fold} of {len(prepared.folds)}" if fold else "")
+        for note in made.task.notes:
+            report.message(note)
     result = train(
         made.method,
         made.source,
@@ -148,9 +153,11 @@ def train_fold(prepared: Prepared, options: PretrainOptions, run: Run, fold: int
         options={**options.model_dump(mode="json"), "inputs": prepared.inputs},
         resume=options.resume,
     )
-    epoch = restore_best(made.method, result.best)
-    export_encoder(made.method.encoder, folder, {**_card(prepared, options, made), "run": run.name, "epoch": epoch})
-    export_encoder(made.method.embedder.projection, folder, _projection_card(made, run.name), stem="projection")
+    if is_main():
+        epoch = restore_best(made.method, result.best)
+        card = {**_card(prepared, options, made), "run": run.name, "epoch": epoch}
+        export_encoder(made.method.encoder, folder, card)
+        export_encoder(made.method.embedder.projection, folder, _projection_card(made, run.name), stem="projection")
     return result
 
 
@@ -170,6 +177,7 @@ def build_fold(prepared: Prepared, options: PretrainOptions, fold: int | None) -
     """
     samples = build_samples(prepared.store, prepared.cohort, prepared.splits.of(fold or 1), options.variable)
     task = build_task(options.chosen_method, options.pairs, samples, _task_options(options))
+    _refuse_small_batches(task)
     seed_everything(options.seed)  # the method's first weights follow the seed
     method = build_method(
         options.chosen_method,
@@ -196,7 +204,17 @@ def build_fold(prepared: Prepared, options: PretrainOptions, fold: int | None) -
         noise_sd=options.noise,
     )
     loader = Loader(samples, augmentation, seed=options.seed, device=prepared.device, workers=options.workers)
-    return Fold(samples, task, method, TaskSource(task, loader))
+    return Fold(samples, task, method, TaskSource(task, loader, Share(rank(), world_size())))
+
+
+def _refuse_small_batches(task: Task) -> None:
+    """Refuse batches of which a rank would get nothing."""
+    least = min((len(plan.rows) for plan in task.epoch(0)), default=0)
+    if least < world_size():
+        raise BadInput(
+            f"A batch of {least} images cannot be shared among {world_size()} processes. Use fewer --gpus or "
+            "--nodes, a larger --batch-size, or more training images."
+        )
 
 
 def _task_options(options: PretrainOptions) -> TaskOptions:

@@ -194,6 +194,6 @@ def test_the_source_joins_task_and_loader(make_samples: Callable[..., Samples]) 
         plans = source.epoch(0)
         batches = list(source.batches(plans, 0))
         assert [len(batch.cases) for batch in batches] == [len(each.rows) for each in plans]
-        assert len(list(source.batches(source.validation(), 0, augment=False))) == len(task.validation()) > 0
+        assert len(list(source.batches(source.validation(), 0, training=False))) == len(task.validation()) > 0
         assert source.waited >= 0
         assert source.augmented > 0

@@ -38,15 +38,11 @@ def test_without_batch_norm_nothing_depends_on_the_parts(small_encoder: nn.Modul
         torch.testing.assert_close(a, b, atol=1e-6, rtol=1e-5)
 
 
-def test_dropout_is_the_same_in_both_passes(small_encoder: nn.Module) -> None:
-    module = embedder(small_encoder, 4, norms=False, dropout=0.5)
-    found = gradients(module)[1:]
-    one_pass = embedder(small_encoder, None, norms=False, dropout=0.5)
-    torch.manual_seed(7)
-    z = torch.cat([one_pass(part) for part in torch.split(VOLUMES, 4)])
-    nt_xent(z[0::2], z[1::2]).mean().backward()
-    for parameter, gradient in zip(one_pass.parameters(), found, strict=True):
-        torch.testing.assert_close(parameter.grad, gradient, atol=1e-6, rtol=1e-5)
+def test_the_heads_dropout_is_drawn_for_the_whole_batch(small_encoder: nn.Module) -> None:
+    whole = gradients(embedder(small_encoder, None, norms=False, dropout=0.5))
+    parts = gradients(embedder(small_encoder, 4, norms=False, dropout=0.5))
+    for a, b in zip(whole, parts, strict=True):
+        torch.testing.assert_close(a, b, atol=1e-6, rtol=1e-5)
 
 
 def test_running_averages_count_every_image_once(small_encoder: nn.Module) -> None:
@@ -54,7 +50,7 @@ def test_running_averages_count_every_image_once(small_encoder: nn.Module) -> No
     gradients(module)
     expected = embedder(small_encoder, None, norms=True)
     with torch.no_grad():
-        for part in torch.split(VOLUMES, 4):
+        for part in torch.tensor_split(VOLUMES, 3):  # of equal size, at most 4
             expected(part)
     for (name, a), (_, b) in zip(module.named_buffers(), expected.named_buffers(), strict=True):
         torch.testing.assert_close(a, b, msg=name)
@@ -65,6 +61,7 @@ def test_intermediate_results_of_one_part_only_are_kept(small_encoder: nn.Module
     kept = {}
     for micro_batch in (None, 2):
         module = embedder(small_encoder, micro_batch, norms=True)
+        module.projection = nn.Identity()  # the head keeps its own, some numbers an image
         saved: list[int] = []
         with torch.autograd.graph.saved_tensors_hooks(lambda t, s=saved: s.append(t.numel()) or t, lambda t: t):
             module(VOLUMES)

@@ -5,10 +5,8 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -16,7 +14,6 @@ from torch import nn
 from medcl.data.augment import Augmentation
 from medcl.data.loader import Batch, Loader
 from medcl.data.plan import BatchPlan
-from medcl.data.samples import Samples
 from medcl.data.source import TaskSource
 from medcl.data.task_options import TaskOptions
 from medcl.data.tasks import build_task
@@ -26,37 +23,13 @@ from medcl.networks.projection import Projection
 from medcl.training.loop import train
 from medcl.training.randomness import seed_everything
 from medcl.training.settings import TrainingSettings
+from tests.methods.small_study import samples
 
 SIZE = (6, 8, 8)
 CPU = torch.device("cpu")
 OPTIONS = TaskOptions(seed=3, epochs=3, batch_size=8, pairs=24, steps=3, thresholds="10,30 10,20")
 SETTINGS = TrainingSettings(epochs=3, lr=0.02, precision="fp32", seed=3, checkpoint_steps=1)
 KINDS = [("variable", "sampled"), ("variable", "in-batch"), ("patient", "in-batch"), ("simclr", "sampled")]
-
-
-class Store:
-    """Volumes whose brightness follows the patient's value."""
-
-    def __init__(self, cases: Sequence[str], values: np.ndarray) -> None:
-        self.entries = [SimpleNamespace(case=case, spacing=(2.0, 1.0, 1.0), shape=SIZE) for case in cases]
-        self.values = dict(zip(cases, values, strict=True))
-
-    def read(self, entry: Any, out: np.ndarray | None = None) -> np.ndarray:
-        volume = np.random.default_rng([ord(c) for c in entry.case]).random(SIZE) * 0.3
-        out = np.empty(SIZE, np.float32) if out is None else out
-        out[...] = volume + self.values[entry.case] / 150
-        return out
-
-
-def samples() -> Samples:
-    patients = np.repeat([f"P{n:02d}" for n in range(16)], 2)
-    exams = np.tile(["D15", "M3"], 16)
-    cases = np.char.add(np.char.add(patients, "_"), exams)
-    values = np.repeat(np.linspace(10, 95, 16), 2)
-    splits = np.where(np.isin(patients, ["P03", "P07", "P08", "P12"]), "val", "train")
-    store = Store(cases.tolist(), values)
-    sequences = np.full(32, "water")
-    return Samples(store, store.entries, cases, patients, exams, sequences, splits, values, None, "gfr", "gfr", SIZE)
 
 
 def method(encoder: nn.Module, name: str, pairs: Any) -> PairContrast | Simclr:
@@ -77,16 +50,16 @@ class Source(TaskSource):
     cut = False
 
     def batches(
-        self, plans: Sequence[BatchPlan], epoch: int, start: int = 0, *, augment: bool = True
+        self, plans: Sequence[BatchPlan], epoch: int, start: int = 0, *, training: bool = True
     ) -> Iterator[Batch]:
-        for number, batch in enumerate(super().batches(plans, epoch, start, augment=augment), start=start):
+        for number, batch in enumerate(super().batches(plans, epoch, start, training=training), start=start):
             if self.cut and epoch == 1 and number == 1:
                 raise PowerCut
             yield batch
 
 
 def source(name: str, pairs: str) -> Source:
-    made = samples()
+    made = samples(SIZE)
     return Source(build_task(name, pairs, made, OPTIONS), Loader(made, Augmentation(), OPTIONS.seed, CPU))
 
 

@@ -29,7 +29,7 @@ def test_two_steps_and_one_validation_batch_are_done() -> None:
     method.after_step = lambda epoch, step: (steps.append(step), after(epoch, step))
     forecast = dry_run(method, source, settings(epochs=3), device=CPU)
     assert steps == [1, 2]
-    assert [augment for _, _, augment in source.asked] == [True, True, False]
+    assert [training for _, _, training in source.asked] == [True, True, False]
     assert (forecast.steps, forecast.images, forecast.epochs) == (BATCHES, IMAGES, 3)
 
 

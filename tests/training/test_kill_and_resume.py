@@ -67,8 +67,12 @@ def assert_same_end(one: Path, other: Path) -> None:
 
 def untimed(content: dict[str, Any]) -> dict[str, Any]:
     content = dict(content)
-    if "runner" in content:
-        content |= {f"runner.{name}": value for name, value in content.pop("runner").items() if name != "clock"}
+    if "ranks" in content:
+        content["ranks"] = [
+            {**own, "runner": {name: value for name, value in own["runner"].items() if name != "clock"}}
+            for own in content["ranks"]
+        ]
+        content |= {f"runner.{name}": value for name, value in content.pop("runner").items()}
         content["place"] = {k: v for k, v in content["place"].items() if k != "validation_seconds"}
     return content
 

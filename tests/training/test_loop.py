@@ -202,10 +202,10 @@ class Poisoned(ToySource):
         self.at, self.count = at, 0
         self.bad: list[str] = []
 
-    def batches(self, plans: Sequence[Any], epoch: int, start: int = 0, *, augment: bool = True) -> Iterator[ToyBatch]:
-        for batch in super().batches(plans, epoch, start, augment=augment):
-            self.count += augment
-            if augment and self.count == self.at:
+    def batches(self, plans: Sequence[Any], epoch: int, start: int = 0, *, training: bool = True) -> Iterator[ToyBatch]:
+        for batch in super().batches(plans, epoch, start, training=training):
+            self.count += training
+            if training and self.count == self.at:
                 batch.volumes[0, 0, 0, 0] = math.nan
                 self.bad = batch.cases
             yield batch
@@ -373,8 +373,8 @@ def test_epoch_without_batches_or_without_a_loss_ends_clearly(tmp_path: Path) ->
 
 def test_source_that_stops_early_is_a_fault(tmp_path: Path) -> None:
     class Short(ToySource):
-        def batches(self, plans: Sequence[Any], epoch: int, start: int = 0, *, augment: bool = True) -> Any:
-            return super().batches(plans[:-1] if augment else plans, epoch, start, augment=augment)
+        def batches(self, plans: Sequence[Any], epoch: int, start: int = 0, *, training: bool = True) -> Any:
+            return super().batches(plans[:-1] if training else plans, epoch, start, training=training)
 
     with pytest.raises(RuntimeError, match="fewer batches than it has plans"):
         run(tmp_path, source=Short())

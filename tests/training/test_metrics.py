@@ -19,8 +19,8 @@ def test_file_has_a_row_for_each_epoch_and_split(tmp_path: Path) -> None:
     Metrics(tmp_path).append(*rows(1))
     lines = (tmp_path / FILE).read_text().splitlines()
     assert lines[0] == ",".join(["epoch", "step", "split", "loss", "lr", *TIME_COLUMNS])
-    assert lines[1] == "1,5,train,0.30000000000000004,0.01,2.0,,,,"
-    assert lines[2] == "1,5,val,0.3333333333333333,,,,,,"
+    assert lines[1] == "1,5,train,0.30000000000000004,0.01,2.0,,,,,,"
+    assert lines[2] == "1,5,val,0.3333333333333333,,,,,,,,"
 
 
 def test_cutting_back_and_making_the_rows_again_gives_the_same_file(tmp_path: Path) -> None:

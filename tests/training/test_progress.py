@@ -7,6 +7,7 @@ from typing import Any
 from rich.console import Console
 from training_toy import BATCHES, EPOCHS, run
 
+from medcl.training.clock import PHASES
 from medcl.training.lines import LinesReport, epoch_line
 from medcl.training.progress import ProgressReport, reporter
 from medcl.training.report import EpochSummary
@@ -110,10 +111,10 @@ def test_messages_are_printed_as_they_are() -> None:
 
 
 def test_result_in_words(tmp_path: Path) -> None:
-    seconds = {"data_wait": 3.0, "augmentation": 7.0, "forward_backward": 80.0, "optimizer": 10.0}
+    seconds = dict(zip(PHASES, [3.0, 7.0, 50.0, 30.0, 0.0, 10.0], strict=True))
     result = TrainingResult(2, 10, 960, 1, 0.25, 0.3, seconds, 5.0, 2 << 30, tmp_path, tmp_path, ())
     assert result.sentences() == [
         "2 epochs, 10 steps in 1 min 40 s and 5.0 s of validation; best validation loss 0.2500 at epoch 1.",
         "9.6 images per second, 2.0 GiB of memory at the peak.",
-        "A step's time: data wait 3.0%, augmentation 7.0%, forward backward 80.0%, optimizer 10.0%.",
+        "A step's time: data wait 3.0%, augmentation 7.0%, forward 50.0%, backward 30.0%, optimizer 10.0%.",
     ]

@@ -108,15 +108,15 @@ class ToySource:
         return self.held_out
 
     def batches(
-        self, plans: Sequence[np.ndarray], epoch: int, start: int = 0, *, augment: bool = True
+        self, plans: Sequence[np.ndarray], epoch: int, start: int = 0, *, training: bool = True
     ) -> Iterator[ToyBatch]:
-        self.asked.append((epoch, start, augment))
+        self.asked.append((epoch, start, training))
         for rows in plans[start:]:
             if self.seconds:
                 time.sleep(self.seconds)
                 self.waited += self.seconds
             volumes = self.images[rows].clone()
-            if augment:
+            if training:
                 for image, row in zip(volumes, rows, strict=True):
                     key = torch.Generator().manual_seed(hash((self.seed, epoch, int(row))) % 2**31)
                     image += 0.05 * torch.randn(image.shape, generator=key)
@@ -212,7 +212,7 @@ def _break(what: str | None, source: ToySource) -> None:
         loop.restore_randomness = lambda state, device: None
     if what == "position":
         batches = source.batches
-        source.batches = lambda plans, epoch, start=0, *, augment=True: batches(plans, epoch, 0, augment=augment)
+        source.batches = lambda plans, epoch, start=0, *, training=True: batches(plans, epoch, 0, training=training)
     if what == "optimizers":
         torch.optim.SGD.load_state_dict = lambda self, state: None
     if what == "teacher":
@@ -221,7 +221,7 @@ def _break(what: str | None, source: ToySource) -> None:
             self, {**state, **{name: value for name, value in self.state_dict().items() if name.startswith("teacher")}}
         )
     if what == "sums":
-        loop.StepRunner.load_state_dict = _load_without_sums(loop.StepRunner.load_state_dict)
+        loop.StepRunner.load_own_state_dict = _load_without_sums(loop.StepRunner.load_own_state_dict)
     if what == "metrics":
         loop.Metrics.cut_back = lambda self, epochs: None
 
