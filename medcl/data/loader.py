@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,21 +25,13 @@ BYTES_STORED = 2
 """A stored voxel is a float16."""
 
 
-@dataclass(frozen=True)
-class Share:
-    """Which part of each batch a process makes: the `number`-th (from 0) of `of` parts, as equal as can be."""
-
-    number: int = 0
-    of: int = 1
-
-    def rows(self, total: int) -> slice:
-        """Return where the part lies in a batch of `total` images; the first parts have one more where need be."""
-        least, more = divmod(total, self.of)
-        first = self.number * least + min(self.number, more)
-        return slice(first, first + least + (self.number < more))
+Part = Callable[[int], slice]
+"""Which images of a batch of so many a process makes."""
 
 
-WHOLE = Share()
+def whole(total: int) -> slice:
+    """Return all of a batch of `total` images: the part of a process that trains alone."""
+    return slice(0, total)
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +101,7 @@ class Loader:
         start: int = 0,
         *,
         augment: bool = True,
-        share: Share = WHOLE,
+        part: Part = whole,
     ) -> Iterator[Batch]:
         """Yield a batch for each plan from `start` on.
 
@@ -118,14 +110,14 @@ class Loader:
             epoch: keys the augmentation of plans that are augmented by epoch.
             start: how many plans to leave out at the beginning (a resumed epoch).
             augment: False leaves images as stored, except in plans whose views are fixed for the run.
-            share: which of a plan's images are read.
+            part: which of a plan's images are read.
         """
         plans = plans[start:]
         if self._cacheable:
             for plan in plans:
-                yield self._batch(plan, self._cached(plan.rows[share.rows(len(plan.rows))]), epoch, augment, share)
+                yield self._batch(plan, self._cached(plan.rows[part(len(plan.rows))]), epoch, augment, part)
             return
-        reads = [_distinct(plan.rows[share.rows(len(plan.rows))]) for plan in plans]
+        reads = [_distinct(plan.rows[part(len(plan.rows))]) for plan in plans]
         pin = self.device.type == "cuda"
         reader = ReadAhead(
             self.samples, [rows for rows, _ in reads], workers=self.workers, depth=self.prefetch, pin=pin
@@ -136,7 +128,7 @@ class Loader:
                 self.waited = before + reader.waited
                 volumes, copied = self._on_device(read, places)
                 reader.release(copied)
-                yield self._batch(plan, volumes, epoch, augment, share)
+                yield self._batch(plan, volumes, epoch, augment, part)
 
     def _on_device(self, read: Tensor, places: Ints | None) -> tuple[Tensor, torch.cuda.Event | None]:
         """Copy a batch out of the reader's memory; on a CUDA device, with the event after which that is done."""
@@ -147,8 +139,8 @@ class Loader:
         copied = torch.cuda.current_stream().record_event() if self.device.type == "cuda" else None
         return volumes if index is None else volumes[index.to(self.device)], copied
 
-    def _batch(self, plan: BatchPlan, volumes: Tensor, epoch: int, augment: bool, share: Share) -> Batch:
-        own = share.rows(len(plan.rows))
+    def _batch(self, plan: BatchPlan, volumes: Tensor, epoch: int, augment: bool, part: Part) -> Batch:
+        own = part(len(plan.rows))
         fixed = plan.augment == "fixed"
         if self.augmentation is not None and (fixed or (augment and plan.augment == "epoch")):
             with self._augmenting.measure():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from medcl.data.loader import WHOLE, Batch, Loader, Share
+from medcl.data.loader import Batch, Loader, Part, whole
 from medcl.data.plan import BatchPlan, Task
 
 
@@ -14,13 +14,13 @@ class TaskSource:
     Args:
         task: makes the plans.
         loader: makes the batches.
-        share: of this process in each training batch.
+        part: of this process in each training batch.
     """
 
-    def __init__(self, task: Task, loader: Loader, share: Share = WHOLE) -> None:
+    def __init__(self, task: Task, loader: Loader, part: Part = whole) -> None:
         self.task = task
         self.loader = loader
-        self.share = share
+        self.part = part
 
     def epoch(self, epoch: int) -> list[BatchPlan]:
         """Return the plans of an epoch (from 0)."""
@@ -33,9 +33,9 @@ class TaskSource:
     def batches(
         self, plans: Sequence[BatchPlan], epoch: int, start: int = 0, *, training: bool = True
     ) -> Iterator[Batch]:
-        """Yield a batch for each plan from `start` on: this process's share, augmented, or the whole as stored."""
-        share = self.share if training else WHOLE
-        return self.loader.batches(plans, epoch, start, augment=training, share=share)
+        """Yield a batch for each plan from `start` on: this process's part, augmented, or the whole as stored."""
+        part = self.part if training else whole
+        return self.loader.batches(plans, epoch, start, augment=training, part=part)
 
     @property
     def waited(self) -> float:

@@ -110,6 +110,13 @@ def shard_sizes(total: int) -> list[int]:
     return [least + (number < more) for number in range(world_size())]
 
 
+def own_rows(total: int) -> slice:
+    """Return where this rank's share lies in a batch of `total` items."""
+    sizes = shard_sizes(total)
+    first = sum(sizes[: rank()])
+    return slice(first, first + sizes[rank()])
+
+
 def average_gradients(parameters: Sequence[Parameter]) -> None:
     """Replace each gradient by its mean over the ranks.
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import pad
 
-from medcl.training.distributed import rank, shard_sizes, world_size
+from medcl.training.distributed import own_rows, rank, shard_sizes, world_size
 
 
 def gather_rows(rows: Tensor, total: int) -> Tensor:
@@ -44,7 +44,7 @@ class _Gather(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, rows: Tensor, total: int) -> Tensor:
         sizes = shard_sizes(total)
-        ctx.own = slice(sum(sizes[: rank()]), sum(sizes[: rank() + 1]))
+        ctx.own = own_rows(total)
         # every rank sends as many rows as the largest share has: collectives want equal shapes
         sent = pad(rows, [0, 0] * (rows.ndim - 1) + [0, sizes[0] - len(rows)]).contiguous()
         received = [torch.empty_like(sent) for _ in sizes]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 
 from medcl.data.augment import Augmentation
-from medcl.data.loader import Loader, Share
+from medcl.data.loader import Loader
 from medcl.data.plan import Task
 from medcl.data.samples import Samples, build_samples
 from medcl.data.source import TaskSource
@@ -33,7 +33,7 @@ from medcl.study.runs import Run
 from medcl.study.split_file import read_splits
 from medcl.study.splits import Splits, make_splits
 from medcl.training.device import resolve_device
-from medcl.training.distributed import is_main, rank, require_one_gpu, world_size
+from medcl.training.distributed import is_main, own_rows, require_one_gpu, world_size
 from medcl.training.dry_run import Forecast, dry_run
 from medcl.training.export import export_encoder, load_encoder_weights, restore_best
 from medcl.training.loop import train
@@ -204,7 +204,7 @@ def build_fold(prepared: Prepared, options: PretrainOptions, fold: int | None) -
         noise_sd=options.noise,
     )
     loader = Loader(samples, augmentation, seed=options.seed, device=prepared.device, workers=options.workers)
-    return Fold(samples, task, method, TaskSource(task, loader, Share(rank(), world_size())))
+    return Fold(samples, task, method, TaskSource(task, loader, own_rows))
 
 
 def _refuse_small_batches(task: Task) -> None:

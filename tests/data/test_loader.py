@@ -197,3 +197,27 @@ def test_the_source_joins_task_and_loader(make_samples: Callable[..., Samples]) 
         assert len(list(source.batches(source.validation(), 0, training=False))) == len(task.validation()) > 0
         assert source.waited >= 0
         assert source.augmented > 0
+
+
+@pytest.mark.parametrize("cache_bytes", [0, 10**9])
+def test_parts_together_are_the_batch_of_one_process(make_samples: Callable[..., Samples], cache_bytes: int) -> None:
+    samples = make_samples(patients=6)
+    chosen = plan(4, 1, 4, 0, 2, first_key=30)
+    loader = Loader(samples, Augmentation(), 0, CPU, cache_bytes=cache_bytes)
+    (whole,) = loader.batches([chosen], 3)
+    halves = [lambda total: slice(0, 3), lambda total: slice(3, total)]
+    parts = [next(iter(loader.batches([chosen], 3, part=half))) for half in halves]
+    assert [len(part.volumes) for part in parts] == [3, 2]
+    torch.testing.assert_close(torch.cat([part.volumes for part in parts]), whole.volumes, rtol=0, atol=1e-6)
+    for part in parts:
+        assert part.cases == whole.cases, "a message names the whole batch"
+        assert torch.equal(part.targets["label"], whole.targets["label"])
+
+
+def test_a_source_parts_training_batches_and_not_those_of_the_validation(make_samples: Callable[..., Samples]) -> None:
+    samples = make_samples(patients=6)
+    source = TaskSource(None, Loader(samples, None, 0, CPU), lambda total: slice(total // 2, total))
+    chosen = [plan(0, 1, 2, 3)]
+    assert torch.equal(next(iter(source.batches(chosen, 0))).volumes, stored(samples, np.array([2, 3])))
+    (whole,) = source.batches(chosen, 0, training=False)
+    assert torch.equal(whole.volumes, stored(samples, np.arange(4)))

@@ -12,14 +12,14 @@ import torch
 from torch import Tensor
 
 from medcl.data.augment import Augmentation
-from medcl.data.loader import Batch, Loader, Share
+from medcl.data.loader import Batch, Loader
 from medcl.data.source import TaskSource
 from medcl.data.task_options import TaskOptions
 from medcl.data.tasks import build_task
 from medcl.methods import embedder
 from medcl.methods.build import MethodOptions, build_method
 from medcl.training import loop, runner
-from medcl.training.distributed import rank, world_size
+from medcl.training.distributed import own_rows, rank
 from medcl.training.loop import train
 from medcl.training.metrics import FILE
 from medcl.training.randomness import seed_everything
@@ -78,7 +78,7 @@ def _train(folder: Path, case: Case) -> dict[str, Tensor]:
     method = build_method(case.name, case.pairs, SIZE, 7, of_method)
     method.double()
     loader = Loader(seen, Augmentation(), seed=3, device=CPU)
-    source = DoubleSource(task, loader, Share(rank(), world_size()))
+    source = DoubleSource(task, loader, own_rows)
     own = folder if rank() == 0 else folder / "others-write-nothing"
     train(method, source, SETTINGS, own, device=CPU)
     assert rank() == 0 or not own.exists()

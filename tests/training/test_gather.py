@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from medcl.losses.nt_xent import nt_xent
 from medcl.training import gather
-from medcl.training.distributed import average_gradients, rank, shard_sizes
+from medcl.training.distributed import average_gradients, own_rows, rank
 from medcl.training.gather import gather_rows
 from medcl.training.gathered_norm import GatheredBatchNorm, gather_norms
 from tests.training.ranks import in_ranks
@@ -26,8 +26,7 @@ def rows(count: int) -> Tensor:
 
 def own(batch: Tensor) -> Tensor:
     """This rank's share."""
-    sizes = shard_sizes(len(batch))
-    return batch.split(sizes)[rank()]
+    return batch[own_rows(len(batch))]
 
 
 def loss_of(network: nn.Module, batch: Tensor) -> Tensor:

@@ -6,12 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from medcl.study.errors import BadInput
+from medcl.training import distributed
 from medcl.training.distributed import (
     any_rank,
     is_main,
     mean_numbers,
+    own_rows,
     rank,
     require_same,
     shard_sizes,
@@ -58,3 +62,17 @@ def test_one_process_agrees_with_itself() -> None:
     assert mean_numbers({"loss": 2.0}) == {"loss": 2.0}
     assert shard_sizes(5) == [5]
     require_same({"code": "abc"})
+
+
+@given(total=st.integers(1, 40), world=st.integers(1, 8))
+def test_shares_part_a_batch_as_equally_as_can_be(total: int, world: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(distributed, "world_size", lambda: world)
+        parts = []
+        for number in range(world):
+            patch.setattr(distributed, "rank", lambda number=number: number)
+            parts.append(range(total)[own_rows(total)])
+        sizes = shard_sizes(total)
+    assert [row for part in parts for row in part] == list(range(total)), "every image once, in order"
+    assert [len(part) for part in parts] == sizes == sorted(sizes, reverse=True)
+    assert sizes[0] - sizes[-1] <= 1
