@@ -20,6 +20,7 @@ from torch import Tensor
 
 from medcl.data.blur import blur
 from medcl.data.keyed import keyed_generator
+from medcl.data.to_device import to_device
 from medcl.data.warp import rotation_and_scale, warp
 from medcl.study.errors import BadInput
 
@@ -167,7 +168,7 @@ def _flip_and_warp(volumes: Tensor, draws: Draws) -> Tensor:
     moved = volumes.clone(memory_format=torch.contiguous_format)
     only_flip = torch.nonzero(draws.flip & ~draws.affine).flatten()
     if len(only_flip):
-        where = only_flip.to(volumes.device)
+        where = to_device(only_flip, volumes.device)
         moved[where] = volumes[where].flip(-1)
     affine = torch.nonzero(draws.affine).flatten()
     if len(affine):
@@ -175,7 +176,7 @@ def _flip_and_warp(volumes: Tensor, draws: Draws) -> Tensor:
         mirror[draws.flip[affine], 0] = -1
         matrices = rotation_and_scale(draws.degrees[affine], draws.scales[affine], flat=volumes.shape[2] == 1)
         matrices = matrices @ torch.diag_embed(mirror)  # mirrored first
-        where = affine.to(volumes.device)
+        where = to_device(affine, volumes.device)
         moved[where] = warp(volumes[where], matrices, draws.spacing[affine])
     return moved
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from medcl.data.to_device import to_device
+
 NARROWEST = 1e-3
 """A standard deviation below this is none: the kernel is 1 in the middle and 0 elsewhere."""
 
@@ -27,7 +29,7 @@ def blur(volumes: Tensor, sigmas: Tensor, radius: int) -> Tensor:
         length = volumes.shape[2 + axis]
         if length > 1:  # blurring one mirrored slice gives the slice
             weights = gaussian_weights(sigmas[:, axis], min(radius, length))
-            volumes = _blur_axis(volumes, weights.to(volumes.dtype).to(volumes.device), 2 + axis)
+            volumes = _blur_axis(volumes, to_device(weights.to(volumes.dtype), volumes.device), 2 + axis)
     return volumes
 
 

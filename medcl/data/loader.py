@@ -15,6 +15,7 @@ from medcl.data.plan import BatchPlan
 from medcl.data.read_ahead import ReadAhead
 from medcl.data.samples import Samples
 from medcl.data.stopwatch import Stopwatch
+from medcl.data.to_device import to_device
 
 Ints = NDArray[np.int64]
 
@@ -137,7 +138,7 @@ class Loader:
             return read.clone() if index is None else read[index], None
         volumes = read.to(self.device, non_blocking=True)
         copied = torch.cuda.current_stream().record_event() if self.device.type == "cuda" else None
-        return volumes if index is None else volumes[index.to(self.device)], copied
+        return volumes if index is None else volumes[to_device(index, self.device)], copied
 
     def _batch(self, plan: BatchPlan, volumes: Tensor, epoch: int, augment: bool, part: Part) -> Batch:
         own = part(len(plan.rows))
@@ -152,7 +153,7 @@ class Loader:
                     self._spacings[plan.rows[own]],
                 )
                 volumes = apply(volumes, draws)
-        targets = {name: torch.from_numpy(values).to(self.device) for name, values in plan.targets.items()}
+        targets = {name: to_device(torch.from_numpy(values), self.device) for name, values in plan.targets.items()}
         return Batch(volumes, targets, [str(case) for case in self.samples.cases[plan.rows]], plan)
 
     def _cached(self, rows: Ints) -> Tensor:
@@ -169,7 +170,7 @@ class Loader:
                 self.waited += reader.waited
             self._cache = cache
         places = torch.from_numpy(np.searchsorted(self._rows, rows))
-        return self._cache[places.to(self.device)].float()
+        return self._cache[to_device(places, self.device)].float()
 
 
 def _distinct(rows: Ints) -> tuple[Ints, Ints | None]:

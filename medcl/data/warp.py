@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
+from medcl.data.to_device import to_device
+
 CHUNK_VOXELS = 1 << 24
 """Voxels that are sampled at a time: the grid of sampling points takes three numbers for each."""
 
@@ -27,7 +29,7 @@ def warp(volumes: Tensor, matrices: Tensor, spacing: Tensor) -> Tensor:
     """
     theta = sampling_matrices(matrices, spacing, (volumes.shape[2], volumes.shape[3], volumes.shape[4]))
     theta = torch.cat([theta, torch.zeros(len(theta), 3, 1, dtype=theta.dtype)], dim=2)
-    theta = theta.to(volumes.dtype).to(volumes.device)
+    theta = to_device(theta.to(volumes.dtype), volumes.device)
     at_once = max(1, CHUNK_VOXELS // volumes[0].numel())
     warped = torch.empty_like(volumes, memory_format=torch.contiguous_format)
     for first in range(0, len(volumes), at_once):

@@ -17,6 +17,7 @@ from typing import Any, Literal, cast
 import torch
 from torch import Tensor, nn
 
+from medcl.networks.padding import pad_by_hand
 from medcl.networks.registry import NETWORKS
 from medcl.study.errors import BadInput
 
@@ -44,7 +45,7 @@ class Encoder(nn.Module):
 
     def __init__(self, network: nn.Module, features: int, size: Size) -> None:
         super().__init__()
-        self.network = network
+        self.network = pad_by_hand(network)
         self.features = features
         self.size = size
         self.flat = size[0] == 1

@@ -44,10 +44,19 @@ def parameters_of(optimizer: Optimizer) -> list[Parameter]:
 
 
 def _build(parameters: list[Any], settings: TrainingSettings) -> Optimizer:
+    fused = _can_be_fused(parameters)
     if settings.optimizer == "sgd":
-        return SGD(parameters, lr=settings.lr, momentum=settings.momentum, weight_decay=settings.weight_decay)
+        return SGD(
+            parameters, lr=settings.lr, momentum=settings.momentum, weight_decay=settings.weight_decay, fused=fused
+        )
     kind = Adam if settings.optimizer == "adam" else AdamW
-    return kind(parameters, lr=settings.lr, weight_decay=settings.weight_decay)
+    return kind(parameters, lr=settings.lr, weight_decay=settings.weight_decay, fused=fused)
+
+
+def _can_be_fused(parameters: list[Any]) -> bool:
+    """Whether torch has one kernel for all of a step's arithmetic on these parameters' device."""
+    tensors = [tensor for entry in parameters for tensor in (entry["params"] if isinstance(entry, dict) else [entry])]
+    return all(tensor.device.type in ("cpu", "cuda") and tensor.is_floating_point() for tensor in tensors)
 
 
 def _refuse_shared(groups: ParameterGroups) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
 
 from medcl.training import bf16_check
 from medcl.training.bf16_check import cpu_bf16_gradients_are_right
@@ -19,8 +20,8 @@ def fresh() -> None:
 def test_wrong_gradients_are_seen(monkeypatch: pytest.MonkeyPatch, factor: float) -> None:
     right = bf16_check._weight_gradient
 
-    def wrong(volumes: torch.Tensor, weight: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-        return right(volumes, weight, torch.float32) * (factor if dtype is torch.bfloat16 else 1.0)
+    def wrong(conv: nn.Module, volumes: torch.Tensor, half: bool) -> torch.Tensor:
+        return right(conv, volumes, half=False) * (factor if half else 1.0)
 
     monkeypatch.setattr(bf16_check, "_weight_gradient", wrong)
     assert not cpu_bf16_gradients_are_right()
@@ -29,8 +30,9 @@ def test_wrong_gradients_are_seen(monkeypatch: pytest.MonkeyPatch, factor: float
 def test_rounding_to_bfloat16_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     right = bf16_check._weight_gradient
 
-    def rounded(volumes: torch.Tensor, weight: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-        return right(volumes.to(dtype).float(), weight.to(dtype).float(), torch.float32).to(dtype).float()
+    def rounded(conv: nn.Module, volumes: torch.Tensor, half: bool) -> torch.Tensor:
+        dtype = torch.bfloat16 if half else torch.float32
+        return right(conv, volumes.to(dtype).float(), half=False).to(dtype).float()
 
     monkeypatch.setattr(bf16_check, "_weight_gradient", rounded)
     assert cpu_bf16_gradients_are_right()
