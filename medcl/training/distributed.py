@@ -128,13 +128,16 @@ def average_gradients(parameters: Sequence[Parameter]) -> None:
     present = torch.tensor([parameter.grad is not None for parameter in parameters], dtype=torch.uint8)
     dist.all_reduce(present, dist.ReduceOp.MAX)
     used = [parameter for parameter, has in zip(parameters, present.tolist(), strict=True) if has]
+    for parameter in used:
+        if parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)
     for bucket in _buckets(used):
-        gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in bucket]
+        gradients = [parameter.grad for parameter in bucket if parameter.grad is not None]
         flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
         dist.all_reduce(flat)
         flat /= world_size()
-        for parameter, mean in zip(bucket, _split_like(flat, gradients), strict=True):
-            parameter.grad = mean
+        for gradient, mean in zip(gradients, _split_like(flat, gradients), strict=True):
+            gradient.copy_(mean)  # not replaced: fused optimizers want a gradient in its parameter's memory layout
 
 
 def require_one_gpu(gpus: int | None, device: torch.device) -> None:

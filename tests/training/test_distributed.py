@@ -72,6 +72,11 @@ def two_ranks(of: int, address: str) -> None:
         average_gradients(parameters)
         for parameter, mean in zip(parameters, expected, strict=True):
             assert (parameter.grad is None) if mean is None else torch.equal(parameter.grad, mean)
+    last = nn.Parameter(torch.zeros(2, 3, 1, 2, 2).contiguous(memory_format=torch.channels_last_3d))
+    last.grad = torch.full_like(last, float(of)) if of else None
+    average_gradients([last])
+    assert last.grad is not None
+    assert last.grad.stride() == last.stride(), "in the layout that fused optimizers expect"
     assert gather_objects({"rank": of}) == [{"rank": 0}, {"rank": 1}]
     assert (rank(), world_size(), is_main()) == (of, 2, of == 0)
     barrier()
