@@ -1,39 +1,58 @@
-"""Pairs per second of pretraining, explicit against in-batch, and how long a step waits for data.
+"""How fast medcl pretrains, beside what the device could do and beside a plain loop of the same network.
 
-Synthetic volumes are written as a volume store writes them (float16 .npy, one file an image), read ahead, augmented on
-the device and trained on, with the paper's protocol: batches of 48 explicit pairs, or 96 volumes with all pairs among
-them. The share of the device's own matrix rate tells how near to its limit the network runs: the forward pass'
-operations, times three for a training step, over the rate of a large matrix product measured in the same run.
+Synthetic volumes are read, augmented and trained on by medcl's own steps, with the kidney paper's protocol: batches of
+explicit pairs, or twice as many volumes with all pairs among them. Beside them stand
 
-    python examples/benchmarks/pretrain_pairs.py --size 96 144 192 --json pairs.json          # a GPU
-    python examples/benchmarks/pretrain_pairs.py --quick                                      # 2 CPU cores, minutes
+- `plain`: the same network and loss in fp32 in torch's own memory layout; reads a batch, steps and reads the next, in
+  one thread of Python, without augmentation;
+- the device's own rates: a large matrix product, and forward and backward of a 3x3x3 convolution of 64 channels as the
+  network's first block has it, in the precision that medcl trains in. A training step counts three forward passes.
+
+    python examples/benchmarks/pretrain_speed.py --json speed.json                            # the paper's size, a GPU
+    python examples/benchmarks/pretrain_speed.py --quick --json speed.json                    # 2 CPU cores, minutes
+    ... --batches 8 16 --sizes "24 32 32" "32 48 64" --processes 1 2                          # how it scales
+
+With several processes the batch is shared (on the CPU the cores, too). Times are the median over the steps.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
+import statistics
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
+from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
+from synthetic_volumes import Size, synthetic_samples
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from medcl.data.augment import Augmentation
-from medcl.data.loader import Batch, Loader
+from medcl.data.loader import Loader
+from medcl.data.plan import BatchPlan
 from medcl.data.samples import Samples
+from medcl.data.source import TaskSource
 from medcl.data.task_options import TaskOptions
 from medcl.data.tasks import build_task
+from medcl.losses.cosine_pairs import cosine_pairs
 from medcl.methods.build import MethodOptions, build_method
 from medcl.networks.encoder import build_encoder
-
-Sampling = Literal["sampled", "in-batch"]
-SAMPLINGS: tuple[Sampling, ...] = ("sampled", "in-batch")
+from medcl.networks.projection import Projection
+from medcl.training.clock import DATA_WAIT, shares
+from medcl.training.device import resolve_device
+from medcl.training.distributed import own_rows
+from medcl.training.launch import launch
+from medcl.training.precision import resolve_precision
+from medcl.training.runner import StepRunner
+from medcl.training.settings import TrainingSettings
 
 WARM_UP = 2
 """Steps before the clock starts: the first ones choose algorithms and fill the buffers."""
@@ -41,109 +60,125 @@ WARM_UP = 2
 TRAINING_PASSES = 3
 """A backward pass costs two forward passes."""
 
+HEADINGS = (
+    "kind",
+    "network, size",
+    "precision",
+    "processes",
+    "volumes a step",
+    "s a step",
+    "volumes/s",
+    "pairs/s",
+    "of convolution rate",
+    "waiting",
+    "where the time goes",
+)
+
+PAPER_EPOCHS, PAPER_PAIRS, IN_BATCH_VOLUMES = 60, 10_000, 21 * 96
+"""The paper's schedule; medcl's in-batch epoch in volumes."""
+
 
 @dataclass(frozen=True)
-class Entry:
-    """One synthetic image."""
+class Setting:
+    """One row of the table; picklable, for several processes."""
 
-    case: str
-    patient: str
-    exam: str
-    file: Path
-    shape: tuple[int, int, int]
-    spacing: tuple[float, float, float] = (1.5, 1.0, 1.0)
-    sequence: str = ""
-
-
-class Store:
-    """Reads volumes as the volume store does: by memory map into a given buffer."""
-
-    def __init__(self, entries: list[Entry]) -> None:
-        self.entries = entries
-
-    def read(self, entry: Entry, out: np.ndarray | None = None) -> np.ndarray:
-        stored = np.load(entry.file, mmap_mode="r")
-        out = np.empty(stored.shape, np.float32) if out is None else out
-        np.copyto(out, stored)
-        return out
+    kind: Literal["plain", "sampled", "in-batch"]
+    folder: Path
+    patients: int
+    size: Size
+    network: str
+    batch: int
+    steps: int
+    precision: str
+    device: str
+    micro_batch: int | None
+    processes: int = 1
 
 
-def synthetic_samples(folder: Path, patients: int, size: tuple[int, int, int], seed: int) -> Samples:
-    """Write two exams of each patient, brighter with the variable, and return them as training samples."""
-    generator = np.random.default_rng(seed)
-    values = generator.gamma(6, 8, patients)
-    entries = []
-    for patient in range(patients):
-        for exam in ("D15", "M3"):
-            volume = generator.random(size, np.float32) * 0.5 + values[patient] / 300
-            case = f"P{patient:05d}_{exam}"
-            np.save(folder / f"{case}.npy", volume.astype(np.float16))
-            entries.append(Entry(case, f"P{patient:05d}", exam, folder / f"{case}.npy", size))
-    return Samples(
-        store=Store(entries),
-        entries=list(entries),
-        cases=np.array([entry.case for entry in entries]),
-        patients=np.array([entry.patient for entry in entries]),
-        exams=np.array([entry.exam for entry in entries]),
-        sequences=np.array(["" for _ in entries]),
-        splits=np.array(["train" for _ in entries]),
-        values=np.repeat(values, 2),
-        classes=None,
-        variable="synthetic",
-        label="synthetic",
-        size=size,
-    )
+def measure(setting: Setting) -> dict[str, Any]:
+    """Train some steps; return rates and where the time went."""
+    if setting.processes > 1:
+        return launch(_medcl, setting, processes=setting.processes, device=setting.device)
+    return _plain(setting) if setting.kind == "plain" else _medcl(setting)
 
 
-def measure(pairs: Sampling, samples: Samples, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Train some steps and return rates and shares."""
-    device = torch.device(arguments.device)
-    batch = arguments.batch if pairs == "sampled" else 2 * arguments.batch  # as many volumes a step
-    steps = WARM_UP + arguments.steps
-    options = TaskOptions(epochs=1, batch_size=batch, pairs=batch * steps, steps=steps)
+def _plans(setting: Setting, samples: Samples) -> tuple[Any, list[BatchPlan]]:
+    pairs: Literal["sampled", "in-batch"] = "in-batch" if setting.kind == "in-batch" else "sampled"
+    batch = setting.batch * (2 if pairs == "in-batch" else 1)  # as many volumes a step
+    steps = WARM_UP + setting.steps
+    options = TaskOptions(epochs=1, batch_size=batch, pairs=setting.batch * steps, steps=steps)
     task = build_task("variable", pairs, samples, options)
-    settings = MethodOptions(network=arguments.network, micro_batch=arguments.micro_batch)
+    return task, task.epoch(0)[:steps]
+
+
+def _medcl(setting: Setting) -> dict[str, Any]:
+    """Steps as the training loop takes them."""
+    device = resolve_device(setting.device)
+    samples = synthetic_samples(setting.folder, setting.patients, setting.size)
+    task, plans = _plans(setting, samples)
     torch.manual_seed(0)
-    method = build_method("variable", pairs, samples.size, batch, settings).to(device).train()
-    optimizer = torch.optim.SGD(method.parameters(), lr=1e-2, momentum=0.9)
-    bytes_of_cache = int(arguments.cache_gb * 2**30)
-    loader = Loader(samples, Augmentation(), 0, device, workers=arguments.workers, cache_bytes=bytes_of_cache)
-    plans = task.epoch(0)[:steps]
-    volumes, counted, began, waited, augmented = 0, 0, 0.0, 0.0, 0.0
-    for number, made in enumerate(loader.batches(plans, 0)):
-        if number == WARM_UP:
-            began, waited, augmented = now(device), loader.waited, loader.augmented
-        train_step(method, optimizer, made, arguments.precision)
-        if number >= WARM_UP:
-            volumes += len(made.cases)
-            counted += pairs_of(made)
-    seconds = now(device) - began
-    return {
-        "pairs": pairs,
-        "volumes_a_step": len(plans[-1].rows),
-        "seconds_a_step": seconds / (len(plans) - WARM_UP),
-        "volumes_per_second": volumes / seconds,
-        "pairs_per_second": counted / seconds,
-        "share_waiting": (loader.waited - waited) / seconds,
-        "share_augmenting": (loader.augmented - augmented) / seconds,
-    }
+    options = MethodOptions(network=setting.network, micro_batch=setting.micro_batch)
+    pairs: Any = "in-batch" if setting.kind == "in-batch" else "sampled"
+    method = build_method("variable", pairs, samples.size, setting.batch, options)
+    runner = StepRunner(method, TrainingSettings(epochs=1, precision=setting.precision), device)
+    cache = torch.cuda.mem_get_info()[0] // 4 if device.type == "cuda" else 0
+    source = TaskSource(task, Loader(samples, Augmentation(), 0, device, cache_bytes=cache), own_rows)
+    method.train()
+    seconds, began = [], 0.0
+    for index, batch in enumerate(source.batches(plans, 0)):
+        if index == WARM_UP:
+            runner.clock.end_epoch()
+            runner.clock.restart(source.waited)
+            began = now(device)
+        elif index > WARM_UP:
+            runner.clock.fetched(source.waited)
+        runner.run(batch, 0, index, len(plans), index)
+        runner.check()
+        if index >= WARM_UP:
+            seconds.append(now(device) - began)
+            began = now(device)
+    parts = shares(runner.clock.end_epoch())
+    return _row(setting, plans, seconds) | {"precision": runner.precision.name, "parts": parts}
 
 
-def train_step(method: Any, optimizer: torch.optim.Optimizer, batch: Batch, precision: str) -> None:
-    """One step as the training loop takes it."""
-    with torch.autocast(batch.volumes.device.type, torch.bfloat16, enabled=precision == "bf16"):
-        steps = list(method.steps(batch))
-    for step in steps:
-        optimizer.zero_grad(set_to_none=True)
-        step.loss.backward()
-        torch.nn.utils.clip_grad_norm_(method.parameters(), 1.0)
+def _plain(setting: Setting) -> dict[str, Any]:
+    """The loop that one would write first."""
+    device = resolve_device(setting.device)
+    samples = synthetic_samples(setting.folder, setting.patients, setting.size)
+    _, plans = _plans(setting, samples)
+    torch.manual_seed(0)
+    network = build_encoder(setting.network, setting.size).network
+    for parameter in network.parameters():
+        parameter.data = parameter.data.contiguous()
+    model = nn.Sequential(network, Projection(512)).to(device).train()
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-2, momentum=0.9)
+    seconds = []
+    for plan in plans:
+        began = now(device)
+        read = np.stack([samples.store.read(samples.entries[row]) for row in plan.rows])[:, None]
+        z = model(torch.from_numpy(read).to(device))
+        label = torch.from_numpy(plan.targets["label"]).to(device)
+        loss = cosine_pairs(z[0::2], z[1::2], label).mean()
+        optimizer.zero_grad()
+        loss.backward()
         optimizer.step()
+        loss.item()
+        seconds.append(now(device) - began)
+    return _row(setting, plans, seconds[WARM_UP:]) | {"precision": "fp32", "parts": None}
 
 
-def pairs_of(batch: Batch) -> int:
-    """How many pairs with a label the batch teaches with."""
-    label = batch.plan.targets["label"]
-    return len(label) if label.ndim == 1 else int((label >= 0).sum()) // 2
+def _row(setting: Setting, plans: list[BatchPlan], seconds: list[float]) -> dict[str, Any]:
+    step = statistics.median(seconds)
+    label = plans[-1].targets["label"]
+    pairs = len(label) if label.ndim == 1 else int((label >= 0).sum()) // 2
+    volumes = len(plans[-1].rows)
+    known = {name: value for name, value in asdict(setting).items() if name not in ("folder", "patients", "device")}
+    return known | {
+        "volumes_a_step": volumes,
+        "seconds_a_step": step,
+        "volumes_per_second": volumes / step,
+        "pairs_per_second": pairs / step,
+    }
 
 
 def now(device: torch.device) -> float:
@@ -153,86 +188,149 @@ def now(device: torch.device) -> float:
     return time.perf_counter()
 
 
-def forward_gflop(network: str, size: tuple[int, int, int]) -> float:
+def forward_gflop(network: str, size: Size) -> float:
     """Operations of one volume's forward pass, in 10^9."""
     with torch.device("meta"), FlopCounterMode(display=False) as counter:
         build_encoder(network, size)(torch.empty(1, 1, *size))
     return float(counter.get_total_flops()) / 1e9
 
 
-def matrix_gflops(device: torch.device, precision: str) -> float:
+def matrix_rate(device: torch.device, kind: torch.dtype) -> float:
     """Rate of a large matrix product, in 10^9 operations a second."""
     side = 8192 if device.type == "cuda" else 2048
-    kind = torch.bfloat16 if precision == "bf16" else torch.float32
     a, b = (torch.randn(side, side, device=device, dtype=kind) for _ in range(2))
+    return 2 * side**3 / _fastest(lambda: a @ b, device) / 1e9
+
+
+def convolution_rate(device: torch.device, kind: torch.dtype, size: Size, images: int) -> float:
+    """Rate of a 3x3x3 convolution of 64 channels, forward and backward, as the network's first block has it."""
+    shape = [max(2, side // part) for side, part in zip(size, (2, 4, 4), strict=True)]
+    conv = nn.Conv3d(64, 64, 3, padding=1, bias=False).to(device, kind).to(memory_format=torch.channels_last_3d)
+    image = torch.randn(images, 64, *shape, device=device, dtype=kind).to(memory_format=torch.channels_last_3d)
+    image.requires_grad_()
+    aim = torch.ones_like(conv(image))
+    seconds = _fastest(lambda: torch.autograd.grad(conv(image), [image, conv.weight], aim), device)
+    return TRAINING_PASSES * 2 * images * float(np.prod(shape)) * 64 * 64 * 27 / seconds / 1e9
+
+
+def _fastest(work: Any, device: torch.device) -> float:
     best = float("inf")
     for _ in range(6):
         began = now(device)
-        a @ b
+        work()
         best = min(best, now(device) - began)
-    return 2 * side**3 / best / 1e9
+    return best
 
 
 def main() -> None:
     """Measure, print a table, write JSON."""
+    arguments = _arguments()
+    device = resolve_device(arguments.device)
+    precision = resolve_precision(arguments.precision, device).name
+    kind = torch.bfloat16 if precision == "bf16" else torch.float32
+    with tempfile.TemporaryDirectory() as folder:
+        rows = []
+        for setting in _settings(arguments, Path(folder), precision):
+            row = measure(setting)
+            gflop = forward_gflop(setting.network, setting.size)
+            ceiling = convolution_rate(device, kind, setting.size, min(8, 2 * setting.batch))
+            row["gflops"] = row["volumes_per_second"] * gflop * TRAINING_PASSES
+            row["convolution_gflops"] = ceiling
+            devices = setting.processes if device.type == "cuda" else 1  # processes on the CPU share its cores
+            row["share_of_convolution_rate"] = row["gflops"] / (ceiling * devices)
+            rows.append(row)
+            print_row(row, first=len(rows) == 1)
+    result = {
+        "date": str(date.today()),
+        "command": "pretrain_speed.py " + " ".join(f"--{name} {value}" for name, value in vars(arguments).items()),
+        "machine": torch.cuda.get_device_name() if device.type == "cuda" else platform.machine(),
+        "cores": os.cpu_count(),
+        "torch": torch.__version__,
+        "matrix_gflops": matrix_rate(device, kind),
+        "rows": rows,
+        "schedules_in_hours": _schedules(rows),
+    }
+    print(json.dumps({name: value for name, value in result.items() if name != "rows"}, indent=2))
+    if arguments.json is not None:
+        arguments.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+
+
+def _settings(arguments: argparse.Namespace, folder: Path, precision: str) -> list[Setting]:
+    """The rows: the base three, then how medcl's explicit pairs scale."""
+    base = Setting(
+        kind="plain",
+        folder=folder / "base",
+        patients=arguments.patients,
+        size=tuple(arguments.size),
+        network=arguments.network,
+        batch=arguments.batch,
+        steps=arguments.steps,
+        precision=precision,
+        device=arguments.device,
+        micro_batch=arguments.micro_batch,
+    )
+    rows = [base, replace(base, kind="sampled"), replace(base, kind="in-batch")]
+    ours = rows[1]
+    rows += [replace(ours, batch=batch) for batch in arguments.batches]
+    sizes = [tuple(int(side) for side in size.split()) for size in arguments.sizes]
+    rows += [replace(ours, size=size, folder=folder / "x".join(map(str, size))) for size in sizes]
+    rows += [replace(ours, processes=processes) for processes in arguments.processes]
+    return rows
+
+
+def _schedules(rows: list[dict[str, Any]]) -> dict[str, float]:
+    """What 60 epochs would take at the rates of the first explicit and in-batch rows."""
+    volumes = {"sampled": PAPER_EPOCHS * 2 * PAPER_PAIRS, "in-batch": PAPER_EPOCHS * IN_BATCH_VOLUMES}
+    first = {row["kind"]: row for row in reversed(rows)}
+    return {kind: count / first[kind]["volumes_per_second"] / 3600 for kind, count in volumes.items()}
+
+
+def print_row(row: dict[str, Any], first: bool) -> None:
+    """Print a row of a Markdown table."""
+    if first:
+        print(
+            "| kind | network, size | precision | processes | volumes a step | s a step | volumes/s | pairs/s ", end=""
+        )
+        print("| of convolution rate | waiting | where the time goes |\n|" + "---|" * 11)
+    parts = row["parts"] or {}
+    told = ", ".join(f"{name} {share:.0%}" for name, share in parts.items() if share >= 0.005)
+    waiting = f"{parts[DATA_WAIT]:.1%}" if parts else ""
+    cells = [
+        row["kind"],
+        f"{row['network']}, {' '.join(map(str, row['size']))}",
+        row["precision"],
+        str(row["processes"]),
+        str(row["volumes_a_step"]),
+        f"{row['seconds_a_step']:.3f}",
+        f"{row['volumes_per_second']:.1f}",
+        f"{row['pairs_per_second']:.1f}",
+        f"{row['share_of_convolution_rate']:.0%}",
+        waiting,
+        told,
+    ]
+    print(f"| {' | '.join(cells)} |", flush=True)
+
+
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", type=int, nargs=3, default=(96, 144, 192), metavar=("Z", "Y", "X"))
     parser.add_argument("--network", default="resnet18")
     parser.add_argument("--patients", type=int, default=80, help="two exams of each are written")
-    parser.add_argument(
-        "--batch", type=int, default=48, help="explicit pairs a step; in-batch takes twice as many volumes"
-    )
-    parser.add_argument("--micro-batch", type=int, default=None, help="volumes that go through the encoder at a time")
+    parser.add_argument("--batch", type=int, default=48, help="explicit pairs a step; in-batch takes as many volumes")
+    parser.add_argument("--micro-batch", type=int, default=None, help="volumes that pass the encoder at a time")
     parser.add_argument("--steps", type=int, default=10)
-    parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--cache-gb", type=float, default=0.0, help="keep the volumes on the device when they fit")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument(
-        "--precision", choices=("fp32", "bf16"), default="bf16" if torch.cuda.is_available() else "fp32"
-    )
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--precision", default="auto")
+    parser.add_argument("--batches", type=int, nargs="*", default=[], help="further batch sizes, in pairs")
+    parser.add_argument("--sizes", nargs="*", default=[], help='further sizes, such as "32 48 64"')
+    parser.add_argument("--processes", type=int, nargs="*", default=[], help="further numbers of processes")
     parser.add_argument("--quick", action="store_true", help="small volumes and a small network, for 2 CPU cores")
     parser.add_argument("--json", type=Path, default=None, help="also write the result to this file")
     arguments = parser.parse_args()
     if arguments.quick:
         arguments.size, arguments.network = (32, 48, 64), "resnet10"
-        arguments.batch, arguments.patients, arguments.steps = 16, 40, 4
-    device, size = torch.device(arguments.device), tuple(arguments.size)
-    with tempfile.TemporaryDirectory() as folder:
-        samples = synthetic_samples(Path(folder), arguments.patients, size, seed=0)
-        rows = [measure(pairs, samples, arguments) for pairs in SAMPLINGS]
-    rate, gflop = matrix_gflops(device, arguments.precision), forward_gflop(arguments.network, size)
-    for row in rows:
-        row["share_of_matrix_rate"] = row["volumes_per_second"] * gflop * TRAINING_PASSES / rate
-    result = {
-        "machine": torch.cuda.get_device_name()
-        if device.type == "cuda"
-        else platform.processor() or platform.machine(),
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-        "size_zyx": size,
-        "network": arguments.network,
-        "precision": arguments.precision,
-        "forward_gflop": gflop,
-        "matrix_gflop_per_second": rate,
-        "rows": rows,
-    }
-    print_table(result)
-    if arguments.json is not None:
-        arguments.json.write_text(json.dumps(result, indent=2) + "\n")
-
-
-def print_table(result: dict[str, Any]) -> None:
-    """Print the rows as a Markdown table."""
-    network = f"{result['network']} at {result['size_zyx']}, {result['precision']}"
-    print(f"{result['machine']}, {result['threads']} threads, {network}")
-    print("| pairs | volumes a step | s a step | volumes/s | pairs/s | waiting | augmenting | of matrix rate |")
-    print("|---|---|---|---|---|---|---|---|")
-    for row in result["rows"]:
-        print(
-            f"| {row['pairs']} | {row['volumes_a_step']} | {row['seconds_a_step']:.3f} "
-            f"| {row['volumes_per_second']:.1f} | {row['pairs_per_second']:.1f} | {row['share_waiting']:.1%} "
-            f"| {row['share_augmenting']:.1%} | {row['share_of_matrix_rate']:.1%} |"
-        )
+        arguments.batch, arguments.patients, arguments.steps = 12, 40, 5
+    return arguments
 
 
 if __name__ == "__main__":
