@@ -288,10 +288,7 @@ def _schedules(rows: list[dict[str, Any]]) -> dict[str, float]:
 def print_row(row: dict[str, Any], first: bool) -> None:
     """Print a row of a Markdown table."""
     if first:
-        print(
-            "| kind | network, size | precision | processes | volumes a step | s a step | volumes/s | pairs/s ", end=""
-        )
-        print("| of convolution rate | waiting | where the time goes |\n|" + "---|" * 11)
+        print(f"| {' | '.join(HEADINGS)} |\n|" + "---|" * len(HEADINGS))
     parts = row["parts"] or {}
     told = ", ".join(f"{name} {share:.0%}" for name, share in parts.items() if share >= 0.005)
     waiting = f"{parts[DATA_WAIT]:.1%}" if parts else ""
