@@ -14,8 +14,9 @@ from collections.abc import Sequence
 import typer
 
 from medcl import __version__
+from medcl.cli.reading import Reading
 from medcl.cli.registry import COMMANDS
-from medcl.study.errors import MedclError
+from medcl.study.errors import BadInput, MedclError
 
 EPILOG = "Research use only; not a medical device. 'medcl COMMAND --help' shows a command's options."
 
@@ -32,7 +33,7 @@ def build_app(wanted: str | None) -> typer.Typer:
     for name, entry in COMMANDS.items():
         full = wanted in (None, name)
         command = importlib.import_module(entry.module).command if full else _listed_only
-        app.command(name, help=None if full else entry.help, short_help=entry.help)(command)
+        app.command(name, cls=Reading, help=None if full else entry.help, short_help=entry.help)(command)
     return app
 
 
@@ -49,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except MedclError as error:
         if debug:
             raise
-        _complain(error.problems)
+        _complain(error.problems, several=isinstance(error, BadInput))
         sys.exit(error.exit_status)
     except KeyboardInterrupt:
         _complain(["stopped by the keyboard."])
@@ -97,9 +98,10 @@ def _show_log() -> None:
     log.setLevel(logging.INFO)
 
 
-def _complain(problems: Sequence[str]) -> None:
+def _complain(problems: Sequence[str], several: bool = False) -> None:
+    """Show the sentences of one error, or `several` errors as a list."""
     typer.secho("Error: ", fg="red", bold=True, nl=False, err=True)
-    if len(problems) == 1 or problems[0].endswith(":"):  # a heading with what belongs below it
+    if not several or len(problems) == 1 or problems[0].endswith(":"):  # a heading with what belongs below it
         typer.echo("\n".join(problems), err=True)
         return
     typer.echo(f"{len(problems)} problems", err=True)

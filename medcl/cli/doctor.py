@@ -8,6 +8,7 @@ from typing import Any
 import typer
 
 from medcl.cli.flags import door
+from medcl.study.plural import counted
 from medcl.workflows.doctor import DoctorOptions, Report, doctor
 
 
@@ -35,7 +36,10 @@ def _lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
     if not torch["gpus"]:
         lines.append(("GPU", "Apple (mps)" if torch.get("apple_gpu") else "none"))
     if torch["works"]:
-        lines.append(("CPU bf16", f"native {_yes(torch['cpu_native_bf16'])}, {torch['threads']} torch threads"))
+        bf16 = f"native {_yes(torch['cpu_native_bf16'])}"
+        if not torch["cpu_bf16_gradients_right"]:
+            bf16 = "not used: this torch computes wrong gradients in it here (small convolutions were tried)"
+        lines.append(("CPU bf16", f"{bf16}, {counted(torch['threads'], 'torch thread')}"))
     lines.append(("DICOM codecs", ", ".join(f"{name} {_yes(there)}" for name, there in facts["codecs"].items())))
     lines.append(("text", ", ".join(f"{name} {there or 'no'}" for name, there in facts["text"].items())))
     where = "study" if disk["is_study"] else "folder (no study)"

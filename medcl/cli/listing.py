@@ -47,7 +47,7 @@ def _text(value: Any) -> str:
         return f"{value:.1f}"
     if isinstance(value, Sequence) and not isinstance(value, str):
         return ", ".join(_text(part) for part in value)
-    return str(value)
+    return " ".join(str(value).split())  # a reason may have several lines
 
 
 command = door(ListOptions, listing, summary)

@@ -6,10 +6,13 @@ import typer
 
 from medcl.cli.flags import door
 from medcl.workflows.pretrain import Pretrained, PretrainOptions, pretrain
+from medcl.workflows.processes import is_main_process
 
 
 def summary(done: Pretrained) -> None:
-    """Say where the encoder is and what comes next."""
+    """Say where the encoder is and what comes next; of several processes the first one does."""
+    if not is_main_process():
+        return
     if done.forecast is not None:
         for sentence in done.forecast.sentences():
             typer.echo(sentence)

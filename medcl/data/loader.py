@@ -87,8 +87,14 @@ class Loader:
         self._augmenting = Stopwatch(device)
         self._spacings = samples.spacings()
         self._rows = np.flatnonzero(np.isin(samples.splits, ["train", "val"]))
-        self._cacheable = len(self._rows) * int(np.prod(samples.size)) * BYTES_STORED <= cache_bytes
+        self._bytes = len(self._rows) * int(np.prod(samples.size)) * BYTES_STORED
+        self._cacheable = self._bytes <= cache_bytes
         self._cache: Tensor | None = None
+
+    @property
+    def cached_bytes(self) -> int:
+        """Bytes of the device's memory that are taken for the images from the first batch on."""
+        return self._bytes if self._cacheable else 0
 
     @property
     def augmented(self) -> float:

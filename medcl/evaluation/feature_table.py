@@ -96,7 +96,7 @@ def refuse_clashing(names: Iterable[str]) -> None:
     clashing = [name for name in names if name in (*IDENTITY, FOLD) or _FEATURE.fullmatch(name)]
     if clashing:
         raise BadInput(
-            f"--clinical: the columns {', '.join(clashing)} of cohort.csv have the name of a column of the feature "
+            f"--variables: the columns {', '.join(clashing)} of cohort.csv have the name of a column of the feature "
             "table (patient, exam, sequence, split, fold, f0, f1, ...): rename them in cohort.csv."
         )
 

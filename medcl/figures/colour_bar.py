@@ -12,6 +12,7 @@ import numpy.typing as npt
 from medcl.figures.colouring import Colouring
 from medcl.figures.colours import colour_at
 from medcl.figures.labels import number
+from medcl.study.plural import counted
 
 WIDTH, HEIGHT, MARGIN = 360, 13, 26
 """Of the bar and of the space beside it, in pixels."""
@@ -105,4 +106,5 @@ def _beyond(known: npt.NDArray[np.float64], low: float, high: float) -> list[str
     if not count:
         return []
     span = f"{number(float(known.min()))} to {number(float(known.max()))}"
-    return [f"{count:,} values lie beyond the scale (all: {span}) and take its end colours."]
+    lie, take = ("lies", "takes") if count == 1 else ("lie", "take")
+    return [f"{counted(count, 'value')} {lie} beyond the scale (all: {span}) and {take} its end colours."]

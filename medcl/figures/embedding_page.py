@@ -9,11 +9,12 @@ from typing import Literal
 from medcl.figures import legend as legend_block
 from medcl.figures import plotly_panel
 from medcl.figures.colouring import OTHER, Colouring
-from medcl.figures.labels import RAISED_CREATININE, capital, counted, readable
+from medcl.figures.labels import RAISED_CREATININE, capital, readable
 from medcl.figures.maps import MAPS, Map
 from medcl.figures.page import footer, notes, page
 from medcl.figures.points import Points
 from medcl.figures.scatter import WEBGL_FROM, layout, traces
+from medcl.study.plural import counted
 
 TITLES = {"pca": "Principal components", "umap": "UMAP", "tsne": "t-SNE"}
 CAPTIONS = {
@@ -79,7 +80,7 @@ def embedding_page(
 def reading_notes(points: Points, colouring: Colouring, rows: str, trained_on: str, maps: Sequence[Map]) -> list[str]:
     """What a reader must know before believing the picture, in sentences."""
     said = [*_circularity(points, colouring, trained_on)]
-    if colouring.name.split("@")[0] == CREATININE:
+    if _shows_creatinine(colouring.name):
         said.append(
             f"Clinically raised creatinine, above about {RAISED_CREATININE:g} µmol/L (1.1 mg/dL), is the "
             "abnormal side: "
@@ -95,8 +96,8 @@ def reading_notes(points: Points, colouring: Colouring, rows: str, trained_on: s
         )
     if colouring.censored:
         said.append(
-            f"{counted(len(colouring.censored), 'value')} of {readable(colouring.name)} were given as a limit (such as "
-            "<15) and are coloured as that limit."
+            f"{counted(len(colouring.censored), 'value')} of {readable(colouring.name)} given as a limit (such as "
+            "<15): coloured as that limit."
         )
     if colouring.kind == "categorical" and OTHER in colouring.classes():
         said.append("Only the seven most frequent classes have a colour of their own; the others share one.")
@@ -140,5 +141,10 @@ def _figure(found: Map, count: int, rows: str, colouring: Colouring) -> str:
 def _mark(colouring: Colouring) -> tuple[float, str] | None:
     """The limit above which creatinine is raised, for the colour bar, where the table's unit is the one
     it is known in."""
-    known = colouring.name.split("@")[0] == CREATININE and colouring.unit.strip().lower() in MICROMOLAR
+    known = _shows_creatinine(colouring.name) and colouring.unit.strip().lower() in MICROMOLAR
     return (RAISED_CREATININE, "raised →") if known and colouring.kind == "numeric" else None
+
+
+def _shows_creatinine(name: str) -> bool:
+    """Whether a variable's values are creatinine; its spread over time, screat@365+-60:sd, has no abnormal side."""
+    return name.split("@")[0] == CREATININE and not name.endswith(":sd")

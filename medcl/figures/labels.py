@@ -47,8 +47,3 @@ def number(value: float) -> str:
     if value != 0 and not 1e-4 <= abs(value) < 1e7:
         return f"{value:.3g}"
     return f"{value:.0f}" if value.is_integer() or abs(value) >= 100 else f"{value:.3g}"
-
-
-def counted(count: int, noun: str) -> str:
-    """A count with its noun: "1 patient", "80 patients"."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -15,9 +15,10 @@ import numpy as np
 from medcl.figures.colour_bar import colour_bar
 from medcl.figures.colouring import Colouring
 from medcl.figures.colours import CLASS_COLOURS, CLASS_SYMBOLS, MISSING_COLOUR, MISSING_SYMBOL, colour_at
-from medcl.figures.labels import SPLITS, counted
+from medcl.figures.labels import SPLITS
 from medcl.figures.points import Points
 from medcl.figures.scatter import MISSING_KEY, STYLES
+from medcl.study.plural import counted
 
 STYLE = """
 .legend { display: flex; flex-wrap: wrap; gap: 10px 36px; align-items: flex-start; margin: 16px 0 10px; }

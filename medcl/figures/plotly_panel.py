@@ -17,10 +17,11 @@ STYLE = """
 .panels figure { position: relative; }
 .panels h2 { position: absolute; top: 5px; left: 0; margin: 0; z-index: 1; }
 .plot { aspect-ratio: 4 / 3; min-height: 340px; max-height: 560px; }
+.panels figure:only-child .plot { aspect-ratio: auto; height: 560px; }  /* which would hold its width to 4/3 of that */
 @media print {
   .panels { display: block; }  /* a drawn map keeps its size on screen, which fits a page's width */
   .panels figure { margin-bottom: 16px; }
-  .plot { aspect-ratio: auto; min-height: 0; max-height: none; }
+  .plot, .panels figure:only-child .plot { aspect-ratio: auto; height: auto; min-height: 0; max-height: none; }
   .modebar-container { display: none !important; }
 }
 """

@@ -28,7 +28,7 @@ def normalise(voxels: NDArray[np.float32], out: NDArray[np.float32] | None = Non
     result = np.empty(voxels.shape, np.float32) if out is None else out
     means, squares = [], []
     for source, target in zip(voxels, result, strict=True):
-        _rescale(source, low, high, target)
+        _stretch(source, low, high, target)
         means.append(float(target.mean()))
         apart = target - np.float32(means[-1])
         squares.append(float(np.mean(np.square(apart, out=apart))))
@@ -58,9 +58,20 @@ def hu_window(
     return result
 
 
+def is_constant(voxels: NDArray[np.float32]) -> bool:
+    """Whether all voxels of (Z, Y, X) are equal; reads no further than to the first slice that differs."""
+    return all((part == voxels[0, 0, 0]).all() for part in voxels)
+
+
 def _rescale(source: NDArray[np.float32], low: float, high: float, target: NDArray[np.float32]) -> None:
     """One slice, which stays in the cache over the steps."""
-    np.clip(source, np.float32(low), np.float32(high), out=target)
-    target -= np.float32(low)
-    target *= np.float32(1.0 / (high - low))
-    np.minimum(target, np.float32(1.0), out=target)  # rounding may leave 1 + 1e-7
+    _stretch(np.clip(source, np.float32(low), np.float32(high), out=target), low, high, target)
+
+
+def _stretch(source: NDArray[np.float32], low: float, high: float, target: NDArray[np.float32]) -> None:
+    """As `_rescale`, of numbers that lie between low and high."""
+    start, scale = np.float32(low), np.float32(1.0 / (high - low))
+    np.subtract(source, start, out=target)
+    target *= scale
+    if (np.float32(high) - start) * scale > 1:  # what `high` becomes; by rounding it is 1 + 1e-7 now and then
+        np.minimum(target, np.float32(1.0), out=target)

@@ -5,20 +5,22 @@ Voxels are only permuted and flipped, never interpolated, so an oblique scan kee
 
 from __future__ import annotations
 
-import gzip
 from pathlib import Path
 from typing import Any
 
 import nibabel
 import numpy as np
+from isal import igzip
 
+from medcl.imaging.intensity import is_constant
 from medcl.imaging.nifti_content import decode
 from medcl.imaging.volume import Volume
 from medcl.study.errors import BadInput
 from medcl.study.files import write_whole
 
-_NIBABEL: Any = nibabel  # its functions carry no types
-_COMPRESSION_LEVEL = 5
+_NIBABEL: Any = nibabel  # its functions carry no types, nor do those of igzip
+_IGZIP: Any = igzip
+_COMPRESSION_LEVEL = 2  # of ISA-L: files as small as those of zlib at 5, in a tenth of the time
 
 
 def read_nifti(path: Path) -> Volume:
@@ -52,26 +54,28 @@ def read_bytes(path: Path) -> bytes:
 def decode_image(content: bytes, path: Path) -> Volume:
     """As `read_nifti`, from the file's bytes; `path` is for messages."""
     volume = decode(content, path)
-    low, high = float(volume.voxels.min()), float(volume.voxels.max())
-    if low == high:
-        raise BadInput(f"{path}: the image is constant, every voxel is {low:g}: nothing can be learned from it.")
+    if is_constant(volume.voxels):
+        value = volume.voxels[0, 0, 0]
+        raise BadInput(f"{path}: the image is constant, every voxel is {value:g}: nothing can be learned from it.")
     return volume
 
 
-def write_nifti(path: Path, volume: Volume, dtype: Any = np.float32) -> None:
+def write_nifti(path: Path, volume: Volume, dtype: Any = np.float32, note: str = "") -> None:
     """Write a volume as .nii or .nii.gz (by the name), whole or not at all, its affine as sform and qform.
 
     Args:
         path: where to.
         volume: (Z, Y, X) voxels.
         dtype: of the stored voxels; uint8 or uint16 for label maps.
+        note: up to 80 characters for the header's description.
     """
     image = _NIBABEL.Nifti1Image(np.asarray(volume.voxels.transpose(2, 1, 0), dtype=dtype), volume.affine)
     image.header.set_xyzt_units("mm")
+    image.header["descrip"] = note
     image.set_sform(volume.affine, code="scanner")
     image.set_qform(volume.affine, code="scanner")
     content: bytes = image.to_bytes()
     if str(path).endswith(".gz"):
-        content = gzip.compress(content, _COMPRESSION_LEVEL, mtime=0)  # equal volumes make equal files
+        content = _IGZIP.compress(content, _COMPRESSION_LEVEL, mtime=0)  # equal volumes make equal files
     with write_whole(Path(path)) as temporary:
         temporary.write_bytes(content)

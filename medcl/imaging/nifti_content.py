@@ -6,10 +6,8 @@ nifti.nimh.nih.gov/nifti-1; headers and orientations are nibabel's.
 
 from __future__ import annotations
 
-import gzip
 import io
 import logging
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +15,9 @@ import nibabel
 import numpy as np
 from numpy.typing import NDArray
 
+from medcl.imaging.canonical import canonical
 from medcl.imaging.geometry import fault_of_affine
+from medcl.imaging.gunzip import DamagedGzip, gunzip
 from medcl.imaging.volume import Volume
 from medcl.study.errors import BadInput
 
@@ -41,12 +41,10 @@ def decode(content: bytes, path: Path) -> Volume:
     header = _header(plain, path)
     raw = _raw_voxels(plain, header, path)
     affine = _affine(header, path)
-    turns = _NIBABEL.orientations
-    orientation = turns.io_orientation(affine)
-    canonical = affine @ turns.inv_ornt_aff(orientation, raw.shape)
-    voxels = _as_float32(turns.apply_orientation(raw, orientation).transpose(2, 1, 0), header)
+    turned = canonical(raw.transpose(2, 1, 0), affine)
+    voxels = _as_float32(turned.voxels, header)
     _refuse_not_finite(voxels, path)
-    return Volume(voxels, canonical)
+    return Volume(voxels, turned.affine)
 
 
 def _unpacked(content: bytes, path: Path) -> bytes:
@@ -55,10 +53,10 @@ def _unpacked(content: bytes, path: Path) -> bytes:
     if not content.startswith(_GZIP):
         return content
     try:
-        return gzip.decompress(content)  # checks the checksum too, which a partial read would not
+        return gunzip(content)  # checks the checksum too, which a partial read would not
     except EOFError:
         raise BadInput(f"{path}: is truncated, its compressed data end early: copy it again from its source.") from None
-    except (zlib.error, gzip.BadGzipFile) as error:
+    except DamagedGzip as error:
         raise BadInput(f"{path}: is damaged ({error}): copy it again from its source.") from None
 
 

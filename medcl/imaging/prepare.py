@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from medcl.imaging.fit import crop, crop_or_pad
 from medcl.imaging.half import to_half
-from medcl.imaging.intensity import hu_window, normalise
+from medcl.imaging.intensity import hu_window, is_constant, normalise
 from medcl.imaging.labels import decode_labels
 from medcl.imaging.nifti import decode_image
 from medcl.imaging.recipe import Recipe
@@ -75,7 +75,7 @@ def prepare(
     """Prepare one image.
 
     Args:
-        image: NIfTI file.
+        image: NIfTI file, or a folder that holds one DICOM image.
         mask: label map on the image's grid, or None.
         recipe: what is done.
         centre: (x, y, z) in RAS mm, for the region "centre".
@@ -89,7 +89,7 @@ def prepare(
 def prepare_contents(contents: Contents, recipe: Recipe) -> Prepared:
     """As `prepare`, from the files' bytes."""
     source = contents.source
-    image = decode_image(contents.image, source.image)
+    image = _image(contents)
     content, intensities = content_hash(image.voxels), _intensities(image.voxels)
     labels = None
     if contents.mask is not None and source.mask is not None:
@@ -114,6 +114,15 @@ def prepare_contents(contents: Contents, recipe: Recipe) -> Prepared:
     )
 
 
+def _image(contents: Contents) -> Volume:
+    path = contents.source.image
+    if not path.is_dir():
+        return decode_image(contents.image, path)
+    from medcl.imaging.dicom.read_series import read_dicom  # pydicom and highdicom, which NIfTI has no need of
+
+    return read_dicom(path)
+
+
 def content_hash(voxels: NDArray[Any]) -> str:
     """Hash of an array's shape and values."""
     digest = hashlib.sha256(repr((voxels.shape, voxels.dtype.str)).encode())
@@ -134,18 +143,18 @@ def _region(
 
 def _normalised(voxels: NDArray[np.float32], recipe: Recipe, source: Source) -> NDArray[np.float32]:
     """In place: the region's own intensities are not needed any more."""
-    low, high = float(voxels.min()), float(voxels.max())
     if recipe.hu_window is not None:
         bottom, top = recipe.hu_window
+        low, high = float(voxels.min()), float(voxels.max())
         if high <= bottom or low >= top:
             raise BadInput(
                 f"{source.image}: --hu-window {bottom:g} {top:g} leaves nothing: intensities of the region run from "
                 f"{low:g} to {high:g}. Are they Hounsfield units?"
             )
         return hu_window(voxels, bottom, top, out=voxels)
-    if low == high:
+    if is_constant(voxels):
         raise BadInput(
-            f"{source.image}: the region of interest is constant, every voxel is {low:g}: "
+            f"{source.image}: the region of interest is constant, every voxel is {voxels[0, 0, 0]:g}: "
             "correct its mask or centre, or widen --margin."
         )
     return normalise(voxels, out=voxels)

@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from medcl.imaging.dicom.folder_bytes import folder_bytes
 from medcl.imaging.nifti import read_bytes
 from medcl.imaging.recipe import Recipe
 
@@ -15,14 +16,16 @@ class Source:
     """One row of the cohort, as far as preprocessing needs it.
 
     Attributes:
-        image: NIfTI file.
+        image: NIfTI file, or a folder that holds one DICOM image.
         mask: label map on the same grid, or None.
         centre: (x, y, z) in RAS mm, or None.
+        modality: "ct", "mr", ... or "".
     """
 
     image: Path
     mask: Path | None = None
     centre: tuple[float, float, float] | None = None
+    modality: str = ""
 
     def read(self) -> Contents:
         """Read the files.
@@ -30,12 +33,20 @@ class Source:
         Raises:
             BadInput: one of them cannot be read.
         """
-        return Contents(self, read_bytes(self.image), read_bytes(self.mask) if self.mask else None)
+        return Contents(self, self.image_bytes(), self.mask_bytes())
+
+    def image_bytes(self) -> bytes:
+        """The image's file, or what stands for a DICOM folder; raises as `read`."""
+        return folder_bytes(self.image) if self.image.is_dir() else read_bytes(self.image)
+
+    def mask_bytes(self) -> bytes | None:
+        """The mask's file, None without; raises as `read`."""
+        return read_bytes(self.mask) if self.mask else None
 
 
 @dataclass(frozen=True)
 class Contents:
-    """The bytes of a source's files."""
+    """The bytes of a source's files; of a DICOM folder hashes that stand for them."""
 
     source: Source
     image: bytes

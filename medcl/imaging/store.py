@@ -133,7 +133,9 @@ def read_recipe(path: Path) -> Recipe:
     number = stored.get("format") if isinstance(stored, dict) else None
     if number != RECIPE_FORMAT:
         newer = isinstance(number, int) and number > RECIPE_FORMAT
-        help = "update medcl" if newer else f"run `medcl preprocess --name {path.name} --overwrite`"
+        help = f"run `medcl preprocess --name {path.name} --overwrite`"
+        if newer:
+            help = "update medcl, or work with a store of another --name"
         raise BadInput(f"{path / RECIPE}: has format {number}, this medcl reads {RECIPE_FORMAT}: {help}.")
     try:
         return Recipe.from_json(stored)
@@ -172,9 +174,12 @@ def manifest_text(entries: Iterable[StoredVolume]) -> str:
     return text.getvalue()
 
 
+def image_line(entry: StoredVolume) -> str:
+    """What makes an image another one, in a line: its name, its voxels, its labels and where they lie."""
+    return "\t".join((entry.case, entry.content, entry.label_content, " ".join(f"{n:.6g}" for n in entry.affine)))
+
+
 def dataset_hash(entries: Iterable[StoredVolume], recipe: Recipe) -> str:
     """One hash for a set of prepared images, whatever their order."""
-    lines = sorted(
-        "\t".join((e.case, e.content, e.label_content, " ".join(f"{n:.6g}" for n in e.affine))) for e in entries
-    )
+    lines = sorted(map(image_line, entries))
     return hashlib.sha256("\n".join([recipe.key(), *lines]).encode()).hexdigest()[:32]

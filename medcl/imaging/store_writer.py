@@ -1,18 +1,20 @@
 """The volume store, writing side: safe when many processes prepare images and when any of them is killed.
 
-Volumes are written whole by the processes that prepare them. The one process that leads notes each in a journal (a
-line an image, so that the cost of noting does not grow with the store) and, when all are there, writes the manifest
-and removes the journal. Whoever starts again reads both and prepares only what is missing or has changed.
+Volumes are written under temporary names by the processes that prepare them. The one process that leads waits until
+each is safe on the disk, while the others go on, gives it its name and notes it in a journal (a line an image, so that
+the cost of noting does not grow with the store). When all are there, it writes the manifest and removes the journal.
+Whoever starts again reads both and prepares only what is missing or has changed.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import secrets
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +27,18 @@ from medcl.imaging.recipe import Recipe
 from medcl.imaging.store import FINGERPRINT, JOURNAL, MANIFEST, RECIPE, manifest_text, read_manifest, read_recipe
 from medcl.imaging.stored_volume import StoredVolume
 from medcl.study.errors import BadInput, RunFailed
-from medcl.study.files import TEMPORARY_PREFIX, read_json, write_json, write_text, write_whole
+from medcl.study.files import (
+    TEMPORARY_PREFIX,
+    Unsettled,
+    read_json,
+    remove_unsettled,
+    write_json,
+    write_text,
+    write_unsettled,
+)
 
 _STALE_SECONDS = 600
+_FOLDERS = ("volumes", "labels")
 
 
 @dataclass(frozen=True)
@@ -38,11 +49,13 @@ class StoreWriter:
         path: the store's folder.
         recipe: of all its images.
         known: entries that were prepared before, by case.
+        mark: tells the temporary files of this run from those of others.
     """
 
     path: Path
     recipe: Recipe
     known: dict[str, StoredVolume]
+    mark: str = field(default_factory=lambda: secrets.token_hex(6))
 
     @classmethod
     def begin(cls, path: Path, recipe: Recipe, overwrite: bool = False) -> StoreWriter:
@@ -95,15 +108,31 @@ class StoreWriter:
         (self.path / JOURNAL).unlink(missing_ok=True)
         return removed
 
+    def sweep(self) -> None:
+        """Remove volumes that were written but never settled; for the end of a run that failed."""
+        for folder in _FOLDERS:
+            remove_unsettled(self.path / folder, self.mark)
+
     def abandon(self) -> None:
-        """Leave without finishing; where nothing was prepared, an older manifest still holds and is readable again."""
+        """Leave without finishing.
+
+        Where nothing was prepared, an older manifest still holds and is readable again; and where there is none, the
+        folder goes, so that it does not stand in the way of other options.
+        """
         journal = self.path / JOURNAL
-        if (self.path / MANIFEST).exists() and not journal.read_bytes():
-            journal.unlink()
+        if journal.read_bytes():
+            return
+        journal.unlink()
+        if not (self.path / MANIFEST).exists():
+            self._remove_others(set())
+            (self.path / RECIPE).unlink(missing_ok=True)
+            for folder in (*(self.path / name for name in _FOLDERS), self.path):
+                with suppress(OSError):  # somebody else's files stay
+                    folder.rmdir()
 
     def _remove_others(self, wanted: set[str]) -> list[str]:
         removed = []
-        for folder in ("volumes", "labels"):
+        for folder in _FOLDERS:
             for file in sorted((self.path / folder).glob("*.npy")):
                 if f"{folder}/{file.name}" not in wanted and not file.name.startswith(TEMPORARY_PREFIX):
                     file.unlink()
@@ -111,15 +140,22 @@ class StoreWriter:
         return removed
 
 
-def save_files(path: Path, entry: StoredVolume, prepared: Prepared) -> None:
-    """Write an image's volume and labels, each whole or not at all.
+def write_files(path: Path, entry: StoredVolume, prepared: Prepared, mark: str) -> tuple[Unsettled, ...]:
+    """Write an image's volume and labels, which `Unsettled.settle` then makes safe and visible.
+
+    Args:
+        path: the store's folder.
+        entry: the image's line of the manifest.
+        prepared: the image.
+        mark: of the StoreWriter that settles.
 
     Raises:
         RunFailed: the disk is full or cannot be written to.
     """
+    arrays = {entry.file: prepared.volume}
     if prepared.labels is not None:
-        _save(path / entry.label_file, prepared.labels)
-    _save(path / entry.file, prepared.volume)
+        arrays = {entry.label_file: prepared.labels, **arrays}
+    return tuple(_write(path / name, array, mark) for name, array in arrays.items())
 
 
 def is_intact(path: Path, entry: StoredVolume) -> bool:
@@ -154,25 +190,19 @@ def check_folder(path: Path, recipe: Recipe, overwrite: bool) -> None:
         return
     if overwrite:
         return
-    differences = recipe.differences(_stored(path))
+    read_recipe(path)  # tells of a newer format, whose options cannot be compared
+    differences = recipe.differences(read_json(path / RECIPE))
     if differences:
         raise BadInput(
             f"{path} was made with other options ({'; '.join(differences)}). Use --overwrite to make it again with "
             "the options of now, or --name to make another store beside it."
         )
-    read_recipe(path)
 
 
-def _stored(path: Path) -> dict[str, Any]:
-    stored = read_json(path / RECIPE)
-    if not isinstance(stored, dict):
-        raise BadInput(f"{path / RECIPE}: is no recipe of medcl; use --overwrite to make the store again.")
-    return stored
-
-
-def _save(file: Path, array: NDArray[Any]) -> None:
-    with write_whole(file) as temporary:
-        np.save(temporary, array)
+def _write(file: Path, array: NDArray[Any], mark: str) -> Unsettled:
+    with write_unsettled(file, mark) as unsettled:
+        np.save(unsettled.temporary, array)
+    return unsettled
 
 
 def _finished(path: Path) -> list[StoredVolume]:
@@ -192,7 +222,7 @@ def _journal(path: Path) -> list[StoredVolume]:
 def _remove_stale(path: Path) -> None:
     """What killed processes left half-written; files of the last minutes may still be somebody's."""
     before = time.time() - _STALE_SECONDS
-    for folder in (path, path / "volumes", path / "labels"):
+    for folder in (path, *(path / name for name in _FOLDERS)):
         for file in folder.glob(f"{TEMPORARY_PREFIX}*"):
             with suppress(OSError):
                 if os.stat(file).st_mtime < before:

@@ -13,9 +13,10 @@ from typing import Literal
 from medcl.imaging.prepare import prepare_contents
 from medcl.imaging.recipe import Recipe
 from medcl.imaging.source import Source
-from medcl.imaging.store_writer import is_intact, save_files
+from medcl.imaging.store_writer import is_intact, write_files
 from medcl.imaging.stored_volume import StoredVolume, stored_volume
 from medcl.study.errors import BadInput, RunFailed
+from medcl.study.files import Unsettled
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Job:
         recipe: what to do.
         folder: the store; None only checks that the image can be prepared, and writes nothing.
         known: its entry of an earlier run, if any.
+        mark: of the StoreWriter that settles what is written.
     """
 
     names: Mapping[str, str]
@@ -35,19 +37,21 @@ class Job:
     recipe: Recipe
     folder: Path | None
     known: StoredVolume | None = None
+    mark: str = ""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a job: its entry, or its problems."""
+    """What became of a job: its entry, or its problems; its files may be noted once all of `unsettled` are settled."""
 
     status: Literal["prepared", "kept", "bad"]
     entry: StoredVolume | None = None
     problems: tuple[str, ...] = ()
+    unsettled: tuple[Unsettled, ...] = ()
 
 
 def work(job: Job) -> Outcome:
-    """Prepare and store one image, or keep what an earlier run stored of the same files with the same recipe.
+    """Prepare and write one image, or keep what an earlier run stored of the same files with the same recipe.
 
     Raises:
         RunFailed: the disk is full or cannot be written to, or memory is short.
@@ -71,6 +75,5 @@ def _work(job: Job) -> Outcome:
         return Outcome("kept", known.renamed(job.names))
     prepared = prepare_contents(contents, job.recipe)
     entry = stored_volume(job.names, prepared, job.recipe.key(), key)
-    if job.folder is not None:
-        save_files(job.folder, entry, prepared)
-    return Outcome("prepared", entry)
+    written = () if job.folder is None else write_files(job.folder, entry, prepared, job.mark)
+    return Outcome("prepared", entry, unsettled=written)

@@ -34,6 +34,11 @@ def read_dates(cells: Sequence[str], rows: Sequence[int], column: str, problems:
     return dates
 
 
+def ordinal(date: str) -> float:
+    """The number of an ISO date's day, NaN of ""; differences are days."""
+    return float(datetime.date.fromisoformat(date).toordinal()) if date else float("nan")
+
+
 def _month_first(cells: Sequence[str]) -> bool | None:
     """Whether the month stands first in dates with `/` or `-`; None when the column does not tell."""
     votes = set()

@@ -14,6 +14,7 @@ import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +40,64 @@ def write_whole(path: Path) -> Iterator[Path]:
     """
     path = Path(path)
     temporary = path.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(6)}-{path.name}")
-    try:
+    with _all_or_nothing(temporary, path):
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
-        _sync(temporary)
-        os.replace(temporary, path)
-        _sync_folder(path.parent)
+        _settle(temporary, path)
+
+
+@dataclass(frozen=True)
+class Unsettled:
+    """A file that is complete under a temporary name, but neither safe on the disk nor there under its own name.
+
+    Waiting for the disk is most of the time of writing a file: whoever has more to write hands this on to another
+    thread or process that waits.
+
+    Attributes:
+        temporary: where it lies now.
+        path: what it becomes.
+    """
+
+    temporary: Path
+    path: Path
+
+    def settle(self) -> None:
+        """Do the rest of `write_whole`.
+
+        Raises:
+            RunFailed: as `write_whole`; the temporary file is removed.
+        """
+        with _all_or_nothing(self.temporary, self.path):
+            _settle(self.temporary, self.path)
+
+
+@contextmanager
+def write_unsettled(path: Path, mark: str) -> Iterator[Unsettled]:
+    """As `write_whole`, but what the block has written under `.temporary` stays there until somebody calls `settle`.
+
+    Args:
+        path: the file to write.
+        mark: of the one who settles, in the temporary file's name, so that `remove_unsettled` finds what was left.
+    """
+    path = Path(path)
+    unsettled = Unsettled(path.with_name(f"{TEMPORARY_PREFIX}{mark}-{path.name}"), path)
+    with _all_or_nothing(unsettled.temporary, path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield unsettled
+
+
+def remove_unsettled(folder: Path, mark: str) -> None:
+    """Remove from a folder what was written under this mark and never settled."""
+    for file in folder.glob(f"{TEMPORARY_PREFIX}{mark}-*"):
+        with suppress(OSError):
+            file.unlink()
+
+
+@contextmanager
+def _all_or_nothing(temporary: Path, path: Path) -> Iterator[None]:
+    """When the block fails, remove the temporary file of `path` and say why in a sentence."""
+    try:
+        yield
     except BaseException as error:
         message = _explain(error, path)  # before the unfinished file is removed: it may be what fills the disk
         with suppress(OSError):
@@ -52,6 +105,12 @@ def write_whole(path: Path) -> Iterator[Path]:
         if message:
             raise RunFailed(message) from error
         raise
+
+
+def _settle(temporary: Path, path: Path) -> None:
+    _sync(temporary)
+    os.replace(temporary, path)
+    _sync_folder(path.parent)
 
 
 def write_text(path: Path, text: str) -> None:

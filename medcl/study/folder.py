@@ -8,6 +8,7 @@ from pathlib import Path
 from medcl.study.errors import BadInput
 
 COHORT = "cohort.csv"
+CLINICAL = "clinical.csv"
 SETTINGS = "medcl.toml"
 
 
@@ -45,6 +46,11 @@ class Study:
     def cohort_file(self) -> Path:
         """The table with one row per image."""
         return self.root / COHORT
+
+    @property
+    def clinical_file(self) -> Path:
+        """The optional clinical table."""
+        return self.root / CLINICAL
 
     @property
     def settings_file(self) -> Path:

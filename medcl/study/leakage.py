@@ -6,12 +6,47 @@ spelling of the patient's name, or as a copy of the same image under another nam
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
 
 from medcl.study.errors import BadInput
+from medcl.study.plural import counted
 from medcl.study.spelling import folded
 
 SHOWN = 10
+
+
+class Image(Protocol):
+    """What the gate looks at, of an image of a volume store for one: its name, patient and hash of its voxels."""
+
+    @property
+    def case(self) -> str: ...
+
+    @property
+    def patient(self) -> str: ...
+
+    @property
+    def content(self) -> str: ...
+
+
+def check_images(images: Iterable[Image], sides: Mapping[str, str], others: str | None = None) -> None:
+    """Refuse images of which a patient or a content stands on two sides.
+
+    Args:
+        images: with their names, patients and contents.
+        sides: the part (train, val, test) of each patient.
+        others: the side of patients who have none there; None leaves their images out.
+
+    Raises:
+        BadInput: as `check_leakage`.
+    """
+    chosen = [image for image in images if others is not None or image.patient in sides]
+    check_leakage(
+        [image.case for image in chosen],
+        [image.patient for image in chosen],
+        [image.content for image in chosen],
+        [sides.get(image.patient, others or "") for image in chosen],
+    )
 
 
 def check_leakage(
@@ -52,7 +87,7 @@ def check_leakage(
                 "Remove the copy from cohort.csv, or put its patients on one side."
             )
     if len(problems) > SHOWN:
-        problems = [*problems[:SHOWN], f"... and {len(problems) - SHOWN} more leaks."]
+        problems = [*problems[:SHOWN], f"... and {counted(len(problems) - SHOWN, 'more leak')}."]
     if problems:
         raise BadInput(problems)
 

@@ -35,6 +35,10 @@ RESERVED: dict[str, tuple[str, ...]] = {
         "day", "days_since_transplantation", "days_since_transplant", "days_after_transplantation",
         "days_post_transplant", "days_from_baseline", "days_since_baseline",
     ),
+    "reference_date": (
+        "baseline_date", "date_of_transplantation", "date_of_transplant", "transplantation_date", "transplant_date",
+        "tx_date", "date_tx", "date_of_surgery", "surgery_date",
+    ),
     "site": ("center", "centre", "hospital", "institution", "clinic"),
     "scanner": ("scanner_name", "scanner_model", "machine"),
 }
@@ -47,6 +51,10 @@ VARIABLES: dict[str, tuple[str, ...]] = {
         "serum_creat", "plasma_creatinine",
     ),
     "donor_age": ("age_donor", "age_of_donor", "age_donneur"),
+    "age": ("recipient_age", "age_recipient", "patient_age", "age_of_patient"),
+    "ejection_fraction": ("ef", "lvef", "left_ventricular_ejection_fraction"),
+    "haematocrit": ("hematocrit", "hct", "hématocrite"),
+    "haemoglobin": ("hemoglobin", "hgb"),
     "incompatibility": ("incompatibilities", "trans_incomp", "transplant_incompatibility"),
 }
 """Clinical variables that are known under several names."""

@@ -36,6 +36,7 @@ class NumberColumn:
         cells: texts.
         parsed: what each distinct text can be as a number.
         unit: that stands behind every number; "" when there is none.
+        units: all units that stand behind the numbers, when there is one behind each of them.
         conventions: decimal signs that the cells use for certain: a subset of {"point", "comma"}.
     """
 
@@ -43,8 +44,10 @@ class NumberColumn:
         self.cells = cells
         self.parsed = {cell: read_number(cell) for cell in set(cells)}
         self.unit = ""
+        self.units: list[str] = []
         if not any(self.parsed.values()):
-            self.parsed, self.unit = _without_unit(cells)
+            parsed, self.units = _without_unit(cells)
+            self.parsed, self.unit = (parsed, self.units[0]) if len(self.units) == 1 else ({}, "")
         self.missing = {cell for cell in set(cells) if is_missing(cell, number=True)}
         self.conventions = _conventions(self.parsed.values())
 
@@ -97,8 +100,8 @@ def _decide(number: Number, column: set[str], table: set[str], grouped: bool) ->
     return None
 
 
-def _without_unit(cells: Sequence[str]) -> tuple[dict[str, Number | None], str]:
-    """The cells without the one unit that stands behind every number; nothing when there is none."""
+def _without_unit(cells: Sequence[str]) -> tuple[dict[str, Number | None], list[str]]:
+    """The cells without the units behind the numbers, and those units; nothing when one number has none."""
     parsed: dict[str, Number | None] = {}
     units: dict[str, str] = {}
     for cell in set(cells):
@@ -106,7 +109,7 @@ def _without_unit(cells: Sequence[str]) -> tuple[dict[str, Number | None], str]:
             continue
         found = _WITH_UNIT.fullmatch(cell)
         if not found or not looks_like_unit(found["unit"]):
-            return {}, ""
+            return {}, []
         units.setdefault(re.sub(r"\s", "", found["unit"]).casefold(), found["unit"].strip())
         parsed[cell] = read_number(found["number"])
-    return (parsed, next(iter(units.values()))) if len(units) == 1 else ({}, "")
+    return parsed, sorted(units.values())

@@ -69,7 +69,9 @@ class RowReader:
         content["mask"] = self.files("mask", self.texts("mask"), need_images)
         content["modality"] = [_MODALITIES.get(folded(cell), folded(cell)) for cell in self.texts("modality")]
         content["split"] = self.splits(content["patient"])
-        content["date"] = read_dates(self.texts("date"), lines, self.header("date"), self.problems)
+        for name in ("date", "reference_date"):
+            content[name] = read_dates(self.texts(name), lines, self.header(name), self.problems)
+        self.refuse_two_references(content["patient"], content["reference_date"])
         column = NumberColumn(self.texts("days"))
         days = numbers_of(self.header("days"), column, lines, self.problems, table_signs(self.table, [column]))
         content["case"] = self.cases(content["patient"], content["exam"], content["sequence"])
@@ -87,6 +89,7 @@ class RowReader:
             "site",
             "scanner",
             "date",
+            "reference_date",
         )
         frame = pd.DataFrame({name: content[name] for name in order}, dtype=object)
         frame["days"] = pd.Series(days.values, dtype="float64", index=frame.index)
@@ -174,6 +177,15 @@ class RowReader:
             if row != line:
                 message = f"the same file as in row {row}: {path}"
                 self.problems.add(message, row=line, column=self.header(name), kind="same file twice")
+
+    def refuse_two_references(self, patients: Sequence[str], dates: Sequence[str]) -> None:
+        """The days of a patient are counted from one date."""
+        first: dict[str, tuple[str, int]] = {}
+        for patient, date, line in zip(patients, dates, self.table.lines, strict=True):
+            known, row = first.setdefault(patient, (date, line)) if date else ("", 0)
+            if known != date:
+                message = f"patient '{patient}' has {date} here and {known} in row {row}: a patient has one"
+                self.problems.add(message, row=line, column=self.header("reference_date"), kind="two reference dates")
 
     def refuse_alike_patients(self, patients: Sequence[str]) -> None:
         """`P1` and `p1` are hardly two people; on two sides of a split they would be a leak."""

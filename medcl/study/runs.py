@@ -77,10 +77,11 @@ class Run:
         write_json(self.path / RECORD, self.record)
 
     def resume(self) -> None:
-        """Mark the run as running again, in this process."""
+        """Mark the run as running again, in this process, and note when and with which versions it went on."""
         for stale in ("reason", "finished"):
             self.record.pop(stale, None)
-        self.write(status="running", **_process())
+        again = {"at": _now(), "versions": versions()}
+        self.write(status="running", resumed=[*self.record.get("resumed", []), again], **_process())
 
     def refuse_if_live(self, flag: str) -> None:
         """Refuse to touch a run that another process of this machine is working on.

@@ -27,10 +27,12 @@ class Splits:
     Attributes:
         frame: columns patient, split (train, val, test) and fold (1, 2, ...).
         notes: how the division came about and what is unusual in it, for people.
+        file: the table that it was read from; None of a division that was drawn.
     """
 
     frame: pd.DataFrame
     notes: tuple[str, ...] = ()
+    file: Path | None = None
 
     @classmethod
     def of_parts(cls, parts: Mapping[int, Mapping[str, str]], notes: tuple[str, ...] = ()) -> Splits:
@@ -99,7 +101,7 @@ def read_splits(path: Path) -> Splits:
     if table.header and not table.rows and not problems:
         problems.add("has no rows")
     problems.raise_if_any()
-    return Splits(pd.DataFrame(rows, columns=["patient", "split", "fold"]), (f"given: {path}",))
+    return Splits(pd.DataFrame(rows, columns=["patient", "split", "fold"]), (f"given: {path}",), path)
 
 
 def _meaning(header: str) -> str:

@@ -7,6 +7,7 @@ cohort.csv, else 70 / 10 / 20 by patient drawn from the seed.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -53,7 +54,7 @@ def make_splits(
     column = _column_words(frame)
     idle = ("--stratify has no part: the split is given",) if stratify is not None else ()
     if given is not None:
-        return _checked(Splits(given.frame, (*given.notes, *idle)), patients)
+        return _checked(replace(given, notes=(*given.notes, *idle)), patients)
     if folds is None and leave_site is None and column:
         found = _from_column(column, patients)
         return Splits(found.frame, (*found.notes, *idle))
@@ -165,7 +166,7 @@ def _checked(splits: Splits, patients: list[str]) -> Splits:
     known = set(patients)
     for fold in splits.folds:
         part = splits.of(fold)
-        where = f"splits, fold {fold}" if len(splits.folds) > 1 else "splits"
+        where = str(splits.file or "splits") + (f", fold {fold}" if len(splits.folds) > 1 else "")
         unknown = [patient for patient in part if patient not in known]
         missing = [patient for patient in patients if patient not in part]
         if unknown:
@@ -179,7 +180,7 @@ def _checked(splits: Splits, patients: list[str]) -> Splits:
     notes = list(splits.notes)
     if any("val" not in splits.of(fold).values() for fold in splits.folds):
         notes.append("the split has no validation patients")
-    return Splits(splits.frame, tuple(notes))
+    return replace(splits, notes=tuple(notes))
 
 
 def _listed(names: Iterable[str], most: int = 10) -> str:

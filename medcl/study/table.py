@@ -82,6 +82,7 @@ def _records(
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     records: list[tuple[int, list[str]]] = []
     comments: list[str] = []
+    cleaned = _Cleaned()
     while True:
         start = lines.count + 1
         raw = lines.peek()
@@ -91,7 +92,7 @@ def _records(
             comments.append(raw.strip())
             continue
         try:
-            cells = [_clean(cell) for cell in next(reader)]
+            cells = [cleaned[cell] for cell in next(reader)]
         except StopIteration:
             return records, comments
         except csv.Error as error:
@@ -142,6 +143,14 @@ def _refuse_doubtful_comment(raw: str, delimiter: str, after_header: bool, line:
         row=line,
         kind="'#' without a space",
     )
+
+
+class _Cleaned(dict[str, str]):
+    """Cells as `_clean` makes them, each distinct one once: long tables repeat theirs."""
+
+    def __missing__(self, cell: str) -> str:
+        self[cell] = clean = _clean(cell)
+        return clean
 
 
 def _clean(cell: str) -> str:

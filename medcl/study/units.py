@@ -7,6 +7,7 @@ Square brackets always hold a unit. Round brackets hold one only when the conten
 from __future__ import annotations
 
 import re
+import unicodedata
 
 # fmt: off
 _PARTS = frozenset({
@@ -31,6 +32,12 @@ def looks_like_unit(text: str) -> bool:
     if len(parts) == 1:
         return parts[0] in _ROUND_ALONE and plain[:1] != "."
     return all(part in _PARTS or part == "" for part in parts) and any(parts)
+
+
+def bare_unit(unit: str) -> str:
+    """The form in which units compare: `µmol / L`, `umol/l` and `micromol/L` are one."""
+    plain = unicodedata.normalize("NFKC", unit).casefold().replace("μ", "u").replace("micromol", "umol")
+    return re.sub(r"[\s^·*]", "", plain)
 
 
 def split_unit(header: str) -> tuple[str, str]:

@@ -20,7 +20,7 @@ from torch import Tensor
 from medcl.study.errors import BadInput
 from medcl.study.files import TEMPORARY_PREFIX, write_whole
 
-CHECKPOINT_FORMAT = 1
+CHECKPOINT_FORMAT = 2
 """Raised when a checkpoint's content changes so that older versions cannot read it."""
 
 FOLDER = "checkpoints"
@@ -111,6 +111,11 @@ def read_checkpoint(file: Path) -> dict[str, Any]:
     if content["format"] > CHECKPOINT_FORMAT:
         raise BadInput(
             f"{file} has the format {content['format']}; this medcl reads up to {CHECKPOINT_FORMAT}. Update medcl."
+        )
+    if content["format"] < CHECKPOINT_FORMAT:
+        raise BadInput(
+            f"{file} was made by an earlier medcl (format {content['format']}, this one reads {CHECKPOINT_FORMAT}). "
+            "Go on with that version, or take the run's exported weights with --init-from."
         )
     checksum = content.pop("checksum", None)
     if checksum != content_checksum(content):

@@ -140,40 +140,8 @@ def average_gradients(parameters: Sequence[Parameter]) -> None:
             gradient.copy_(mean)  # not replaced: fused optimizers want a gradient in its parameter's memory layout
 
 
-def require_one_gpu(gpus: int | None, device: torch.device) -> None:
-    """Refuse a number of GPUs that cannot be used.
-
-    Args:
-        gpus: the value of `--gpus`; None where it was not given.
-        device: where the run trains.
-
-    Raises:
-        BadInput: more GPUs are asked for than the machine has, or more than one process.
-    """
-    if gpus is None or gpus == 1:
-        return
-    if gpus < 1:
-        raise BadInput(f"--gpus is {gpus}; expected 1 or more (without a GPU use --device cpu).")
-    there = torch.cuda.device_count()
-    if device.type == "cuda" and gpus > there:
-        raise BadInput(f"--gpus {gpus}: this machine has {_count(there)}. Ask for at most {there}.")
-    if device.type != "cuda" and there == 0:
-        raise BadInput(
-            f"--gpus {gpus}: this machine has no GPU that torch can use. "
-            "Leave --gpus out to train on the CPU in one process."
-        )
-    raise BadInput(
-        f"--gpus {gpus}: this version trains in one process, on one GPU or the CPU "
-        f"(this machine has {_count(there)}). Use --gpus 1 or leave it out."
-    )
-
-
 def _started() -> bool:
     return dist.is_available() and dist.is_initialized()
-
-
-def _count(gpus: int) -> str:
-    return {0: "no GPU", 1: "1 GPU"}.get(gpus, f"{gpus} GPUs")
 
 
 def _buckets(parameters: Sequence[Parameter]) -> Iterator[list[Parameter]]:

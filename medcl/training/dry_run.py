@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import copy
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
-from medcl.study.errors import BadInput
+from medcl.study.errors import BadInput, RunFailed
 from medcl.training.checkpoint import content_bytes
 from medcl.training.clock import DATA_WAIT, shares
-from medcl.training.memory import peak_memory
+from medcl.training.device_memory import device_memory
+from medcl.training.finite import NotFinite
+from medcl.training.memory import peak_memory, reset_peak_memory
 from medcl.training.method import Method
+from medcl.training.out_of_memory import out_of_memory_told
+from medcl.training.precision import resolve_precision
 from medcl.training.randomness import seed_everything, untouched_randomness
 from medcl.training.runner import StepRunner
 from medcl.training.settings import TrainingSettings
@@ -35,8 +41,11 @@ class Forecast:
         steps: of the first epoch.
         epochs: of the run.
         validation_seconds: of one epoch's validation.
-        peak_memory: bytes so far, or None where the system does not tell.
+        peak_memory: bytes at the peak of a step, with the optimizer's numbers, the batches that are read ahead and
+            volumes that stay on the device; None where the system does not tell.
         checkpoint_bytes: of one checkpoint; the run keeps last, previous and (weights only) best.
+        memory: bytes that the device has, or None.
+        micro_batch: what `--micro-batch auto` comes to, as a sentence; "" where nobody asked.
     """
 
     step_seconds: float
@@ -47,6 +56,8 @@ class Forecast:
     validation_seconds: float
     peak_memory: int | None
     checkpoint_bytes: int
+    memory: int | None = None
+    micro_batch: str = ""
 
     @property
     def seconds(self) -> float:
@@ -56,30 +67,47 @@ class Forecast:
     def sentences(self) -> list[str]:
         """Return the forecast in words."""
         memory = "unknown on this system" if self.peak_memory is None else size(self.peak_memory)
-        return [
+        there = "" if self.memory is None else f" of {size(self.memory)}"
+        sentences = [
             f"A step of {self.images} images takes {duration(self.step_seconds)}"
             f" ({self.waiting_share:.0%} of it waiting for data).",
             f"{self.epochs} epochs of {self.steps} steps: about {duration(self.seconds)}, of it "
             f"{duration(self.epochs * self.validation_seconds)} validation.",
-            f"Memory at the peak: {memory}. A checkpoint takes {size(self.checkpoint_bytes)}.",
+            f"Memory at the peak: {memory}{there}. A checkpoint takes {size(self.checkpoint_bytes)}.",
         ]
+        return [*sentences, self.micro_batch] if self.micro_batch else sentences
 
 
-def dry_run(method: Method, source: Source, settings: TrainingSettings, *, device: torch.device) -> Forecast:
+def dry_run(
+    method: Method,
+    source: Source,
+    settings: TrainingSettings,
+    *,
+    device: torch.device,
+    options: Mapping[str, Any] | None = None,
+) -> Forecast:
     """Train two steps and validate one batch; the method's weights and all random states are as before.
+
+    Args:
+        method, source, settings, device: as of a training.
+        options: of the run, so that advice fits them when memory runs out.
 
     Raises:
         BadInput: the first epoch has no batches.
-        RunFailed: a loss is not finite.
+        RunFailed: a loss is not finite, or memory ran out.
     """
     plans = source.epoch(0)
     if not plans:
         raise BadInput("Epoch 1 has no batches: too few samples for --batch-size.")
     weights = copy.deepcopy(method.state_dict())
-    with untouched_randomness(device):
+    precision = resolve_precision(settings.precision, device).name
+    told = out_of_memory_told(device, lambda: "the dry run", {**(options or {}), "precision": precision})
+    with untouched_randomness(device), told:
         seed_everything(settings.seed)
         try:
             forecast = _measure(method, source, settings, device, list(plans))
+        except NotFinite as error:
+            raise RunFailed(error.problems) from error  # a training saves the batch; a dry run writes nothing
         finally:
             method.load_state_dict(weights)
     return forecast
@@ -88,11 +116,13 @@ def dry_run(method: Method, source: Source, settings: TrainingSettings, *, devic
 def _measure(
     method: Method, source: Source, settings: TrainingSettings, device: torch.device, plans: list[object]
 ) -> Forecast:
+    reset_peak_memory(device)
     runner = StepRunner(method, settings, device)
     method.train()
     images = 0
     for index in range(STEPS):
-        batches = source.batches([plans[index % len(plans)]], 0)
+        # all plans from here on, though one batch is taken: memory is read ahead into as it will be
+        batches = source.batches(plans, 0, index % len(plans))
         runner.clock.end_epoch()
         runner.clock.restart(source.waited)
         batch = next(iter(batches))
@@ -101,6 +131,7 @@ def _measure(
         runner.run(batch, 0, index % len(plans), len(plans), index)
         runner.check()
     seconds = runner.clock.end_epoch()
+    memory = device_memory(device)
     held_out = source.validation()
     started = time.perf_counter()
     run_validation(method, source, held_out[:1], runner.precision, device, 0)
@@ -113,5 +144,6 @@ def _measure(
         epochs=settings.epochs,
         validation_seconds=validation,
         peak_memory=peak_memory(device),
+        memory=None if memory is None else memory.total,
         checkpoint_bytes=content_bytes(runner.state_dict()),
     )

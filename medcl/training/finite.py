@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -24,48 +25,73 @@ def read_every(device: torch.device) -> int:
     return 1 if device.type == "cpu" else READ_EVERY
 
 
+class NotFinite(RunFailed):
+    """A loss or gradient that is not finite.
+
+    Args:
+        what: begins the first sentence of the message.
+        cases: of the batch.
+        epoch: from 0.
+        batch: in the epoch or in the validation, from 0.
+        split: "train" or "val".
+    """
+
+    def __init__(self, what: str, cases: Sequence[str], epoch: int, batch: int, split: str = "train") -> None:
+        super().__init__(
+            [
+                f"{what}, which is not finite; the run was stopped.",
+                f"Cases of the batch: {', '.join(dict.fromkeys(cases))}.",
+                "Look at these volumes (`medcl preprocess --check`); "
+                "if they are right, lower --lr or use --precision fp32.",
+            ]
+        )
+        self.epoch, self.batch, self.split = epoch, batch, split
+
+
+@dataclass(frozen=True)
+class _Step:
+    words: str
+    cases: Sequence[str]
+    epoch: int
+    batch: int
+
+
 class FiniteWatch:
     """Losses and gradient norms of the steps since the last reading."""
 
     def __init__(self) -> None:
         self._pairs: list[Tensor] = []
-        self._places: list[tuple[str, Sequence[str]]] = []
+        self._steps: list[_Step] = []
 
-    def note(self, loss: Tensor, norm: Tensor | None, place: str, cases: Sequence[str]) -> None:
+    def note(
+        self, loss: Tensor, norm: Tensor | None, words: str, cases: Sequence[str], epoch: int = 0, batch: int = 0
+    ) -> None:
         """Remember a step.
 
         Args:
             loss: scalar.
             norm: the gradient's norm; None where gradients may overflow (a gradient scaler skips such steps).
-            place: the step in words, for the message.
+            words: the step, for the message.
             cases: the batch's cases.
+            epoch, batch: its place, from 0.
         """
         loss = loss.detach().float()
         self._pairs.append(torch.stack([loss, torch.zeros_like(loss) if norm is None else norm.detach().to(loss)]))
-        self._places.append((place, cases))
+        self._steps.append(_Step(words, cases, epoch, batch))
 
     def check(self) -> None:
         """Read what was noted.
 
         Raises:
-            RunFailed: naming the first step that was not finite and its cases.
+            NotFinite: naming the first step that was not finite and its cases.
         """
         if not self._pairs:
             return
         values = torch.stack(self._pairs).tolist()
-        places = self._places
-        self._pairs, self._places = [], []
-        for (loss, norm), (place, cases) in zip(values, places, strict=True):
+        steps = self._steps
+        self._pairs, self._steps = [], []
+        for (loss, norm), step in zip(values, steps, strict=True):
             if not math.isfinite(loss):
-                raise RunFailed(not_finite(f"The loss of {place} is {loss}", cases))
+                raise NotFinite(f"The loss of {step.words} is {loss}", step.cases, step.epoch, step.batch)
             if not math.isfinite(norm):
-                raise RunFailed(not_finite(f"The gradient of {place} has the norm {norm}", cases))
-
-
-def not_finite(what: str, cases: Sequence[str]) -> list[str]:
-    """Return the message of a number that is not finite; `what` begins its first sentence."""
-    return [
-        f"{what}, which is not finite; the run was stopped.",
-        f"Cases of the batch: {', '.join(dict.fromkeys(cases))}.",
-        "Look at these volumes (`medcl preprocess --check`); if they are right, lower --lr or use --precision fp32.",
-    ]
+                raise NotFinite(f"The gradient of {step.words} has the norm {norm}", step.cases, step.epoch, step.batch)

@@ -7,6 +7,7 @@ arXiv:2210.02885): the exponential of the entropy of the normalised singular val
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -75,6 +76,14 @@ class CollapseWatch:
         found = {name: text for name, text in signs.items() if text and name not in self._told}
         self._told |= found.keys()
         return [f"Epoch {epoch + 1}: {text}" for text in found.values()]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what was told and seen, for a checkpoint."""
+        return {"told": sorted(self._told), "stuck": self._stuck}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from `state_dict`, so that a resumed run neither repeats nor forgets a warning."""
+        self._told, self._stuck = set(state["told"]), int(state["stuck"])
 
     def _spread_sign(self, value: float | None) -> str | None:
         if value is None or value >= SPREAD_LIMIT:

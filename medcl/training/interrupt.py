@@ -1,4 +1,4 @@
-"""Ctrl-C at any moment, acted on between two steps, where the state is whole."""
+"""Ctrl-C and a scheduler's signals at any moment, acted on between two steps, where the state is whole."""
 
 from __future__ import annotations
 
@@ -10,35 +10,61 @@ from types import FrameType
 from typing import Any, Self
 
 from medcl.study.errors import RunFailed
+from medcl.training.distributed import world_size
 
-_NOTICE = b"\nStopping after this step; Ctrl-C again stops at once.\n"
+STOP_SIGNALS = {
+    getattr(signal, name): words
+    for name, words in {"SIGINT": "Ctrl-C", "SIGTERM": "SIGTERM", "SIGUSR1": "SIGUSR1"}.items()
+    if hasattr(signal, name)  # Windows has no SIGUSR1
+}
+"""What asks a run to stop, in words. Schedulers send SIGTERM, or a signal of one's choice, before the time is over."""
 
 
 class Interrupted(RunFailed):
-    """The user stopped the run; it can be resumed."""
+    """The run was stopped from outside; it can be resumed."""
 
 
 class Interruption:
-    """While entered, the first Ctrl-C only sets `asked`; a second one raises KeyboardInterrupt.
+    """While entered, a signal of `STOP_SIGNALS` only sets `asked`; a second Ctrl-C raises KeyboardInterrupt.
 
-    In threads other than the main one Python delivers no signals: Ctrl-C there is the main thread's matter.
+    Of several processes none answers a second Ctrl-C itself: whoever started them ends them all (and a terminal's
+    Ctrl-C reaches each of them twice, from the terminal and from that parent). In threads other than the main one
+    Python delivers no signals: they are the main thread's matter.
+
+    Attributes:
+        asked: a signal came.
+        reason: which one, in words; before one came, what to say when another process was asked.
     """
 
     def __init__(self) -> None:
         self.asked = False
-        self._before: Any = None
+        self.reason = "a signal to another process"
+        self._alone = True
+        self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
+        self._alone = world_size() == 1
         if threading.current_thread() is threading.main_thread():
-            self._before = signal.signal(signal.SIGINT, self._catch)
+            self._before = {number: signal.signal(number, self._catch) for number in STOP_SIGNALS}
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._before is not None:
-            signal.signal(signal.SIGINT, self._before)
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
 
     def _catch(self, signum: int, frame: FrameType | None) -> None:
-        if self.asked:
+        if self.asked and self._alone and signum == signal.SIGINT:
             raise KeyboardInterrupt
+        if self.asked:
+            return
         self.asked = True
-        os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, _NOTICE)  # safe within a print that was cut short
+        self.reason = STOP_SIGNALS[signum]
+        if self._alone:
+            notify(signum)
+
+
+def notify(signum: int) -> None:
+    """Tell on standard error, in a way that is safe within a print that was cut short, that the run will stop."""
+    words = "" if signum == signal.SIGINT else f"{STOP_SIGNALS[signum]} came. "
+    notice = f"\n{words}Stopping after this step; Ctrl-C {'again ' if not words else ''}stops at once.\n"
+    os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, notice.encode())

@@ -42,12 +42,13 @@ from medcl.training.distributed import (
     world_size,
 )
 from medcl.training.epoch_record import EpochRecord, losses_of
-from medcl.training.finite import read_every
+from medcl.training.finite import NotFinite, read_every
 from medcl.training.health import CollapseWatch
 from medcl.training.interrupt import Interrupted, Interruption
 from medcl.training.memory import peak_memory
 from medcl.training.method import Method
 from medcl.training.metrics import Metrics
+from medcl.training.out_of_memory import out_of_memory_told
 from medcl.training.place import Place
 from medcl.training.randomness import (
     capture_randomness,
@@ -59,9 +60,11 @@ from medcl.training.report import Reporter, SilentReport
 from medcl.training.result import TrainingResult
 from medcl.training.resume import MAY_CHANGE, refuse_changed_options
 from medcl.training.runner import StepRunner
+from medcl.training.saved_batch import save_broken_batch
 from medcl.training.saved_options import run_options, tell_other_machine
 from medcl.training.settings import TrainingSettings
 from medcl.training.source import Batch, Source
+from medcl.training.tensorboard import TensorBoardLog
 from medcl.training.validation import run_validation
 
 
@@ -79,8 +82,8 @@ def train(
 ) -> TrainingResult:
     """Train `method` on `source`, or continue the training that `folder` holds.
 
-    Writes metrics.csv and checkpoints/last.pt, previous.pt and best.pt in `folder`. The method ends with the last
-    epoch's weights (`restore_best` gives it the best ones).
+    Writes metrics.csv and checkpoints/last.pt, previous.pt and best.pt in `folder`, and the batch at which a loss or
+    gradient was not finite. The method ends with the last epoch's weights (`restore_best` gives it the best ones).
 
     Args:
         method: built after `seed_everything(settings.seed)`, so that its first weights follow the seed.
@@ -96,15 +99,20 @@ def train(
 
     Raises:
         BadInput: there is a checkpoint and `resume` is not asked for, or the options are not the run's.
-        RunFailed: a loss is not finite, the disk is full.
+        RunFailed: a loss or gradient is not finite, memory ran out, the disk is full.
         Interrupted: Ctrl-C, after a checkpoint was saved.
     """
     report = report if report is not None and is_main() else SilentReport()
     options = run_options(settings, device, options or {})
-    training = _Training(method, source, settings, folder, report, device, options)
+    with out_of_memory_told(device, lambda: "the start of the training", options):
+        training = _Training(method, source, settings, folder, report, device, options)
     seed_everything(settings.seed)
     try:
-        with deterministic_algorithms(device), Interruption() as interruption:
+        with (
+            deterministic_algorithms(device),
+            Interruption() as interruption,
+            out_of_memory_told(device, training.where, options),
+        ):
             training.begin(resume, may_change)
             while training.place.epoch < settings.epochs:
                 training.run_epoch(interruption)
@@ -116,9 +124,11 @@ def train(
     except Interrupted:
         raise
     except RunFailed as error:
-        raise RunFailed([*error.problems, training.how_to_resume()]) from error
+        saved = save_broken_batch(error, source, folder) if isinstance(error, NotFinite) else []
+        raise RunFailed([*error.problems, *saved, training.how_to_resume()]) from error
     finally:
         report.close()
+        training.metrics.close()
 
 
 class _Training:
@@ -142,8 +152,9 @@ class _Training:
         self.device = device
         self.options = options
         self.runner = StepRunner(method, settings, device)
-        self.metrics = Metrics(folder)
+        self.metrics = Metrics(folder, [TensorBoardLog(folder)] if settings.tensorboard else [])
         self.place = Place()
+        self.batches = 0
         self.saved: Place | None = None
         self.collapse = CollapseWatch(method.collapse_loss, settings.warmup)
         self.warnings: list[str] = []
@@ -166,6 +177,7 @@ class _Training:
         plans = self.source.epoch(place.epoch)
         if not plans:
             raise BadInput(f"Epoch {place.epoch + 1} has no batches: too few samples for --batch-size.")
+        self.batches = len(plans)
         self.report.epoch_started(place.epoch + 1, self.settings.epochs, len(plans), place.batch)
         self.runner.method.train()
         batches = self._batches(plans)
@@ -192,6 +204,15 @@ class _Training:
             last=self.checkpoints / LAST,
             warnings=tuple(self.warnings),
         )
+
+    def where(self) -> str:
+        """Return what is being done, for messages."""
+        place = self.place
+        if not self.batches:
+            return "the start of the training"
+        if place.batch == self.batches:
+            return f"the validation of epoch {place.epoch + 1}"
+        return f"step {place.step + 1} (epoch {place.epoch + 1}, batch {place.batch + 1} of {self.batches})"
 
     def how_to_resume(self) -> str:
         """Return the sentence for a run that was stopped."""
@@ -303,6 +324,8 @@ class _Training:
                 "place": self.place.state_dict(),
                 "runner": self.runner.state_dict(),
                 "ranks": ranks,
+                "collapse": self.collapse.state_dict(),
+                "warnings": list(self.warnings),
             }
             save_checkpoint(self.checkpoints, content)
         barrier()
@@ -320,10 +343,12 @@ class _Training:
 
     def _restore(self, loaded: Loaded) -> None:
         content = loaded.content
-        own = content["ranks"][rank()]
         try:
+            own = content["ranks"][rank()]
             self.runner.load_state_dict(content["runner"])
             self.runner.load_own_state_dict(own["runner"])
+            self.collapse.load_state_dict(content["collapse"])
+            self.warnings = list(content["warnings"])
         except (KeyError, RuntimeError, ValueError) as error:
             raise BadInput(
                 f"{loaded.file} does not fit this medcl's network or optimizers ({error}). Resume it with medcl "

@@ -17,3 +17,9 @@ def peak_memory(device: torch.device) -> int | None:
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+def reset_peak_memory(device: torch.device) -> None:
+    """Forget the peak so far where the device can (CUDA); a process has one peak from its start to its end."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)

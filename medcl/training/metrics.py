@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from medcl.study.errors import BadInput
 from medcl.study.files import write_text
@@ -23,31 +24,56 @@ TIME_COLUMNS = ("seconds", *(f"{phase}_share" for phase in PHASES))
 FILE = "metrics.csv"
 
 
+class Follower(Protocol):
+    """Whoever else is told the rows of metrics.csv, as they stand in the file (`TensorBoardLog` is one)."""
+
+    def restart(self, rows: Sequence[Mapping[str, str]]) -> None:
+        """These are all rows so far, at the beginning of a run or of its continuation."""
+
+    def add(self, rows: Sequence[Mapping[str, str]]) -> None:
+        """These came after them."""
+
+    def close(self) -> None:
+        """Nothing more comes."""
+
+
 class Metrics:
     """The rows of metrics.csv; the file is replaced whole at each change.
 
     Args:
         folder: the run's folder; rows that are there already are kept.
+        followers: told the same rows.
 
     Raises:
         BadInput: there is a metrics.csv that cannot be read.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, followers: Sequence[Follower] = ()) -> None:
         self.file = folder / FILE
+        self._followers = followers
         self.rows: list[dict[str, str]] = _read(self.file) if self.file.exists() else []
 
     def append(self, *rows: Mapping[str, object]) -> None:
         """Add rows; numbers are written so that reading them back gives the same numbers."""
-        self.rows += [{name: _cell(value) for name, value in row.items()} for row in rows]
+        written = [{name: _cell(value) for name, value in row.items()} for row in rows]
+        self.rows += written
         self._write()
+        for follower in self._followers:
+            follower.add(written)
 
     def cut_back(self, epochs: int) -> None:
-        """Drop the rows after the first `epochs` epochs, which a resumed run makes again."""
+        """Drop the rows after the first `epochs` epochs, which a resumed run makes again; the others are kept."""
         kept = [row for row in self.rows if int(row["epoch"]) <= epochs]
         if len(kept) < len(self.rows):
             self.rows = kept
             self._write()
+        for follower in self._followers:
+            follower.restart(self.rows)
+
+    def close(self) -> None:
+        """Tell the followers that nothing more comes."""
+        for follower in self._followers:
+            follower.close()
 
     def _write(self) -> None:
         names = dict.fromkeys(name for row in self.rows for name in row)

@@ -10,15 +10,20 @@ from medcl.study.errors import BadInput
 
 MAY_CHANGE = frozenset(
     {
+        "cache",
         "checkpoint_steps",
         "config",
         "debug",
         "dry_run",
         "name",
+        "node_timeout",
+        "nodes",
         "overwrite",
+        "rendezvous",
         "resume",
         "run_on",
         "study",
+        "tensorboard",
         "workers",
     }
 )

@@ -48,6 +48,7 @@ class StepRunner:
         self.sums = RunningSums(device)
         self.clock = StepClock(device)
         self.watch = FiniteWatch()
+        self._looked_at: list[Tensor] = []
 
     def run(self, batch: Batch, epoch: int, index: int, batches: int, step: int) -> None:
         """Do all updates of one batch.
@@ -62,11 +63,11 @@ class StepRunner:
         settings = self.settings
         factor = learning_rate_factor(epoch, index, batches, epochs=settings.epochs, warmup=settings.warmup)
         set_learning_rates(self.optimizers, factor)
-        place = f"step {step + 1} (epoch {epoch + 1}, batch {index + 1} of {batches})"
+        words = f"step {step + 1} (epoch {epoch + 1}, batch {index + 1} of {batches})"
         losses: list[Tensor] = []
         for part in self._steps(batch):
             norm = self._update(part)
-            self.watch.note(part.loss, norm if self.scaler is None else None, place, batch.cases)
+            self.watch.note(part.loss, norm if self.scaler is None else None, words, batch.cases, epoch, index)
             self._log(part, norm, look=index % HEALTH_EVERY == 0)
             losses.append(part.loss.detach())
         if losses:
@@ -81,6 +82,9 @@ class StepRunner:
             RunFailed: a loss or gradient was not finite.
         """
         self.watch.check()
+        for embeddings in self._looked_at:  # here, because singular values make the host wait for a GPU
+            self.sums.add({"spread": spread(embeddings), "effective_rank": effective_rank(embeddings)})
+        self._looked_at.clear()
         if self.scaler is not None and self.scaler.get_scale() < _SMALLEST_SCALE:
             raise RunFailed(
                 "Every gradient overflows in fp16 (the gradient scaler gave up); use --precision bf16 or fp32."
@@ -160,8 +164,7 @@ class StepRunner:
         if self.scaler is None:
             values[self._column("grad_norm", part.optimizer)] = norm
         if look and part.embeddings is not None:
-            values["spread"] = spread(part.embeddings)
-            values["effective_rank"] = effective_rank(part.embeddings)
+            self._looked_at.append(part.embeddings.detach())
         self.sums.add(values)
 
     def _column(self, name: str, optimizer: str) -> str:

@@ -6,6 +6,7 @@ Imports no torch, so that options models can read the names and defaults.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 from medcl.study.errors import BadInput
 
@@ -46,6 +47,7 @@ class TrainingSettings:
         precision: one of `PRECISIONS`.
         seed: of every random generator.
         checkpoint_steps: also save every so many steps within an epoch; None saves at the end of epochs only.
+        tensorboard: also write the metrics for TensorBoard.
 
     Raises:
         BadInput: naming every value that cannot be used.
@@ -61,6 +63,7 @@ class TrainingSettings:
     precision: str = "auto"
     seed: int = 0
     checkpoint_steps: int | None = None
+    tensorboard: bool = False
 
     def __post_init__(self) -> None:
         problems = [
@@ -84,6 +87,8 @@ class TrainingSettings:
                 self.warmup_epochs is None or 0 <= self.warmup_epochs < self.epochs,
             ),
         ]
+        if self.tensorboard and find_spec("tensorboard") is None:
+            problems.append("--tensorboard: TensorBoard is not installed; pip install 'medcl[tensorboard]'.")
         if problems:
             raise BadInput(problems)
 

@@ -9,9 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from medcl.study.errors import RunFailed
 from medcl.training.distributed import gather_objects, rank, world_size
-from medcl.training.finite import not_finite
+from medcl.training.finite import NotFinite
 from medcl.training.method import Method
 from medcl.training.precision import Precision
 from medcl.training.randomness import untouched_randomness
@@ -38,7 +37,7 @@ def run_validation(
     the method is back in training mode afterwards.
 
     Raises:
-        RunFailed: a batch's loss is not finite, naming its cases.
+        NotFinite: a batch's loss is not finite, naming its cases.
     """
     if not plans:
         return None
@@ -55,9 +54,10 @@ def run_validation(
         method.train()
     numbers = [{name: float(value) for name, value in result.items()} for result in results]
     everyone = _in_order_of_plans(gather_objects(list(zip(numbers, cases, strict=True))))
-    for result, names in everyone:
+    for index, (result, names) in enumerate(everyone):
         if not math.isfinite(result["loss"]):
-            raise RunFailed(not_finite(f"A validation loss of epoch {epoch + 1} is {result['loss']}", names))
+            what = f"A validation loss of epoch {epoch + 1} is {result['loss']}"
+            raise NotFinite(what, names, epoch, index, split="val")
     return _weighted_means([result for result, _ in everyone])
 
 

@@ -90,6 +90,7 @@ def _torch(advice: list[str]) -> dict[str, Any]:
     try:
         import torch
 
+        from medcl.training.bf16_check import cpu_bf16_gradients_are_right
         from medcl.training.precision import resolve_precision
     except (ImportError, OSError) as error:  # OSError: a shared library of CUDA is missing
         advice.append(f"torch cannot be imported ({error}): install it again, see pytorch.org for your CUDA version.")
@@ -114,6 +115,7 @@ def _torch(advice: list[str]) -> dict[str, Any]:
         "cuda": torch.version.cuda,
         "threads": torch.get_num_threads(),
         "cpu_native_bf16": resolve_precision("auto", torch.device("cpu")).name == "bf16",
+        "cpu_bf16_gradients_right": cpu_bf16_gradients_are_right(),
         "apple_gpu": torch.backends.mps.is_available(),
         "gpus": gpus,
     }

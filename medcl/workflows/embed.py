@@ -15,17 +15,22 @@ from medcl.study.errors import BadInput
 from medcl.study.exams import exam_order
 from medcl.study.folder import Study
 from medcl.study.names import nearest
+from medcl.study.plural import counted
 from medcl.study.runs import Run, list_runs, newest_run, read_run
-from medcl.workflows.options import Options, flag, split_words
+from medcl.workflows.clinical_options import ClinicalOptions, read_options_cohort
+from medcl.workflows.options import flag, split_words
 
 if TYPE_CHECKING:
     from medcl.imaging.store import VolumeStore
+    from medcl.study.cohort import Cohort
     from medcl.workflows.feature_files import FoldEncoder
+
+_SHOWN = 5
 
 log = logging.getLogger("medcl")
 
 
-class EmbedOptions(Options):
+class EmbedOptions(ClinicalOptions):
     """Write the encoder's features of every preprocessed image as a table.
 
     One row an image: patient, exam, sequence, split (train, val, test, or new), f0, f1, ... Research use only.
@@ -43,7 +48,11 @@ class EmbedOptions(Options):
     layer: Literal["encoder", "projection"] = flag(
         "encoder", "The encoder's features, or what the loss saw behind the projection head."
     )
-    clinical: bool = flag(False, "Add the clinical columns of cohort.csv.")
+    variables: list[str] = flag(
+        [],
+        "Add these clinical variables as columns, such as gfr,screat@365+-60; all adds every one.",
+        metavar="A,B,...",
+    )
     one_file_per: Literal["exam"] | None = flag(
         None,
         "One CSV for each exam with a row a patient (mean over sequences) and columns patient, 0, 1, ...: the form "
@@ -59,15 +68,15 @@ class EmbedOptions(Options):
     name: str | None = flag(None, "Name of the table; the run's name and what was chosen unless told.", metavar="NAME")
     overwrite: bool = flag(False, "Replace a table of the same name.")
 
-    @field_validator("exam", "sequence", mode="before")
+    @field_validator("exam", "sequence", "variables", mode="before")
     @classmethod
     def _words(cls, value: Any) -> Any:
         return split_words(value)
 
     @model_validator(mode="after")
     def _fits_together(self) -> EmbedOptions:
-        if self.one_file_per and self.clinical:
-            raise ValueError("--clinical does not go with --one-file-per: those files hold features only.")
+        if self.one_file_per and self.variables:
+            raise ValueError("--variables does not go with --one-file-per: those files hold features only.")
         if self.name is not None and (not self.name or Path(self.name).name != self.name or self.name.startswith(".")):
             raise ValueError(f"--name {self.name}: give a plain file name without folders; .csv is added.")
         return self
@@ -100,7 +109,6 @@ def embed(options: EmbedOptions) -> Embedded:
         RunFailed: the features are not finite, or the disk is full.
     """
     from medcl.imaging.store import VolumeStore
-    from medcl.study.cohort import read_cohort
     from medcl.training.device import resolve_device
     from medcl.workflows.feature_files import FeatureFiles
 
@@ -111,15 +119,16 @@ def embed(options: EmbedOptions) -> Embedded:
     folds = _folds(run, own)
     output = _free_output(study, run, options)
     card = _card(folds[0])
-    cohort = read_cohort(study.cohort_file, need_images=False)
+    cohort = read_options_cohort(study, options)
     store = VolumeStore.open(study.preprocessed(card["preprocessed"])).only(set(cohort.cases()))
     _same_recipe(store, card, run)
-    _same_images(store, card, run, own=own, allowed=options.new_images)
     if own and options.new_images:
         for fold in folds:
-            _refuse_known_images(store, fold)
+            _refuse_known_images(store, run, fold)
+    if own and store.fingerprint() != card["data"]:
+        _tell_changes(store, card, run, folds[0], allowed=options.new_images)
     entries = _chosen(store, options)
-    clinical = _clinical(cohort, options.clinical)
+    clinical = _clinical(cohort, options.variables)
     told = _table_card(run, card, options, len(entries), folds)
     files = FeatureFiles(store, entries, folds, options.layer, options.batch_size, device)
     people = len({entry.patient for entry in entries})
@@ -203,32 +212,53 @@ def _same_recipe(store: VolumeStore, card: Mapping[str, Any], run: Run) -> None:
     )
 
 
-def _same_images(store: VolumeStore, card: Mapping[str, Any], run: Run, *, own: bool, allowed: bool) -> None:
-    if not own or store.fingerprint() == card["data"]:
-        return
-    changed = (
-        f"images of preprocessed/{card['preprocessed']} were added, removed or changed since {run.name} was trained"
-    )
-    if not allowed:
-        raise BadInput(
-            f"The {changed}, so its split may not hold for them. Go on with --new-images (patients that the run does "
-            "not know are marked new), or train again."
+def _tell_changes(store: VolumeStore, card: Mapping[str, Any], run: Run, fold: FoldEncoder, *, allowed: bool) -> None:
+    """Say which images have come, gone or changed since the training, and refuse them unless they are allowed."""
+    from medcl.imaging.image_list import changes_since, read_image_list
+
+    where = f"preprocessed/{card['preprocessed']}"
+    told = [f"Images of {where} were added, removed or changed since {run.name} was trained."]
+    if listed := read_image_list(run.path):
+        changes = changes_since(listed, store.entries)
+        parts = {"added": changes.added, "removed": changes.removed, "changed": changes.changed}
+        what = [f"{counted(len(cases), 'image')} {word} ({_some(cases)})" for word, cases in parts.items() if cases]
+        told = [f"Of {where}, since {run.name} was trained: {'; '.join(what)}."]
+    patients = {entry.patient for entry in store.entries}
+    unknown, gone = sorted(patients - fold.splits.keys()), sorted(fold.splits.keys() - patients)
+    if unknown:
+        told.append(f"Patients that the run does not know: {_some(unknown)}.")
+    if unknown and gone:
+        told.append(
+            f"Patients of {fold.folder / 'splits.csv'} that are not here: {_some(gone)}. "
+            "If they were renamed, write their new names there too."
         )
-    log.warning(f"Some {changed}; patients that it does not know are marked new.")
+    if allowed:
+        log.warning(" ".join([*told, *(["They are marked new."] if unknown else [])]))
+        return
+    told.append(
+        "The run's split may not hold for them. Go on with --new-images (patients that the run does not know are "
+        "marked new), or train again."
+    )
+    raise BadInput(" ".join(told))
 
 
-def _refuse_known_images(store: VolumeStore, fold: FoldEncoder) -> None:
-    """A copy of an image that the encoder has seen must not come back as a new, held-out patient."""
-    from medcl.study.leakage import check_leakage
+def _refuse_known_images(store: VolumeStore, run: Run, fold: FoldEncoder) -> None:
+    """An image that the encoder has seen must not come back as a new, held-out patient: as a copy, or renamed."""
+    from medcl.imaging.image_list import read_image_list
+    from medcl.study.leakage import check_images
     from medcl.workflows.feature_files import NEW
 
-    entries = store.entries
-    check_leakage(
-        [entry.case for entry in entries],
-        [entry.patient for entry in entries],
-        [entry.content for entry in entries],
-        [fold.splits.get(entry.patient, NEW) for entry in entries],
-    )
+    seen = [image for image in read_image_list(run.path) if image.patient in fold.splits]
+    try:
+        check_images([*store.entries, *seen], fold.splits, others=NEW)
+    except BadInput as error:
+        hint = f"If a patient was renamed since {run.name} was trained, rename it in {fold.folder / 'splits.csv'} too."
+        raise BadInput([*error.problems, hint]) from None
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
 
 
 def _chosen(store: VolumeStore, options: EmbedOptions) -> list[Any]:
@@ -248,7 +278,8 @@ def _chosen(store: VolumeStore, options: EmbedOptions) -> list[Any]:
     if not problems and not entries:
         problems.append("No image is of both the exams and the sequences asked for: choose fewer filters.")
     if options.one_file_per and (without := [entry.case for entry in entries if not entry.exam]):
-        problems.append(f"--one-file-per exam: {len(without)} images have no exam, such as {without[0]}.")
+        has = "has" if len(without) == 1 else "have"
+        problems.append(f"--one-file-per exam: {counted(len(without), 'image')} {has} no exam, such as {without[0]}.")
     if options.one_file_per and not problems:
         problems += _same_file(entries)
     if problems:
@@ -271,14 +302,18 @@ def _same_file(entries: Sequence[Any]) -> list[str]:
     ]
 
 
-def _clinical(cohort: Any, wanted: bool) -> dict[str, dict[str, Any]]:
-    """The clinical columns by name: value by case, without those that are missing."""
+def _clinical(cohort: Cohort, wanted: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """The columns of clinical variables by name: value by case, without those that are missing."""
     if not wanted:
         return {}
     from medcl.evaluation.feature_table import refuse_clashing
 
-    refuse_clashing(cohort.variables)
-    return {name: variable.values.dropna().to_dict() for name, variable in cohort.variables.items()}
+    names = cohort.variables if [word.casefold() for word in wanted] == ["all"] else wanted
+    columns = {(variable := cohort.variable(name)).name: variable for name in names}
+    refuse_clashing(columns)
+    for note in [*cohort.notes, *(f"{name}: {note}" for name, each in columns.items() for note in each.notes)]:
+        log.info(note)
+    return {name: {str(case): value for case, value in variable.present.items()} for name, variable in columns.items()}
 
 
 def _table_card(

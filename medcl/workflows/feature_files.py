@@ -20,6 +20,7 @@ from medcl.evaluation.saved_encoder import SavedEncoder, open_encoder
 from medcl.study.errors import BadInput
 from medcl.study.exams import exam_order
 from medcl.study.files import TEMPORARY_PREFIX, write_json, write_whole
+from medcl.study.plural import counted
 from medcl.workflows.progress import progress
 
 if TYPE_CHECKING:
@@ -113,8 +114,8 @@ class FeatureFiles:
         if wrong:
             z, y, x = saved.size
             raise BadInput(
-                f"{len(wrong)} images, such as {wrong[0]}, are not of the run's size {z} {y} {x} (z y x; {x} {y} {z} "
-                "as x y z): run `medcl preprocess` with that --size."
+                f"{counted(len(wrong), 'image')}, such as {wrong[0]}, not of the run's size {z} {y} {x} (z y x; "
+                f"{x} {y} {z} as x y z): run `medcl preprocess` with that --size."
             )
         return saved
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from dataclasses import dataclass
+import sys
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -24,26 +25,32 @@ from medcl.imaging.store import VolumeStore
 from medcl.methods.build import MethodOptions, build_method
 from medcl.methods.pair_contrast import PairContrast
 from medcl.methods.simclr import Simclr
-from medcl.study.cohort import Cohort, read_cohort
-from medcl.study.errors import BadInput
+from medcl.study.cohort import Cohort
+from medcl.study.errors import BadInput, MedclError
 from medcl.study.files import write_json
 from medcl.study.folder import Study
-from medcl.study.leakage import check_leakage
+from medcl.study.leakage import check_images
 from medcl.study.runs import Run
 from medcl.study.split_file import read_splits
 from medcl.study.splits import Splits, make_splits
 from medcl.training.device import resolve_device
-from medcl.training.distributed import is_main, own_rows, require_one_gpu, world_size
+from medcl.training.device_memory import device_memory
+from medcl.training.distributed import is_main, own_rows, world_size
 from medcl.training.dry_run import Forecast, dry_run
 from medcl.training.export import export_encoder, load_encoder_weights, restore_best
 from medcl.training.loop import train
+from medcl.training.micro_batch import MicroBatch, choose_micro_batch
 from medcl.training.progress import reporter
 from medcl.training.randomness import seed_everything
 from medcl.training.result import TrainingResult
+from medcl.workflows.clinical_options import read_options_cohort
 
 if TYPE_CHECKING:
     from medcl.workflows.pretrain import PretrainOptions
 
+
+CACHE_PART = 4
+"""`--cache auto` lets the volumes take this part of a GPU's free memory: the rest is for the training itself."""
 
 log = logging.getLogger("medcl")
 
@@ -57,6 +64,7 @@ class Prepared:
         device: where the folds train.
         notes: what the user should know before the training starts.
         inputs: hashes of what goes in, for run.json.
+        micro_batch: images that pass the encoder at a time; None is all (see `settle_micro_batch`).
     """
 
     study: Study
@@ -66,6 +74,7 @@ class Prepared:
     device: torch.device
     notes: list[str]
     inputs: dict[str, str]
+    micro_batch: int | None = None
 
     @property
     def folds(self) -> list[int | None]:
@@ -94,13 +103,15 @@ def prepare(study: Study, options: PretrainOptions) -> Prepared:
         BadInput: with what is missing or wrong.
     """
     device = resolve_device(options.device)
-    require_one_gpu(options.gpus, device)
     store = VolumeStore.open(study.preprocessed(options.preprocessed))
-    cohort = read_cohort(study.cohort_file, need_images=False)
+    cohort = read_options_cohort(study, options)
     cases = set(cohort.cases())
     stored = {entry.case for entry in store.entries}
     frame = cohort.frame[cohort.frame["case"].isin(stored)]
     notes = list(cohort.notes)
+    if options.variable is not None:
+        variable = cohort.variable(options.variable)
+        notes += [f"{variable.name}: {note}" for note in variable.notes]
     if missing := len(cases - stored):
         notes.append(f"{missing} images of cohort.csv are not preprocessed and are left out (`medcl preprocess`).")
     if gone := len(stored - cases):
@@ -128,6 +139,25 @@ def prepare(study: Study, options: PretrainOptions) -> Prepared:
     return Prepared(study, store, cohort, splits, device, [*notes, *_split_notes(splits)], inputs)
 
 
+def settle_micro_batch(prepared: Prepared, options: PretrainOptions, resumed: Run | None) -> Prepared:
+    """Decide how many images pass the encoder at a time, as --micro-batch says.
+
+    A resumed run has the number that it began with, whatever memory there is now.
+
+    Raises:
+        BadInput: --micro-batch auto, and the device does not tell its memory.
+        RunFailed: --micro-batch auto, and nothing fits.
+    """
+    if options.micro_batch != "auto":
+        return replace(prepared, micro_batch=options.micro_batch)
+    if resumed is not None:
+        return replace(prepared, micro_batch=resumed.record["micro_batch"])
+    choice = _fitting_micro_batch(prepared, options)
+    if is_main():
+        log.info(choice.sentence())
+    return replace(prepared, micro_batch=choice.images)
+
+
 def train_fold(prepared: Prepared, options: PretrainOptions, run: Run, fold: int | None) -> TrainingResult:
     """Train one fold in its folder of the run and export the encoder of its best epoch.
 
@@ -150,7 +180,11 @@ def train_fold(prepared: Prepared, options: PretrainOptions, run: Run, fold: int
         folder,
         report,
         device=prepared.device,
-        options={**options.model_dump(mode="json"), "inputs": prepared.inputs},
+        options={
+            **options.model_dump(mode="json"),
+            "micro_batch": prepared.micro_batch,
+            "inputs": prepared.inputs,
+        },
         resume=options.resume,
     )
     if is_main():
@@ -163,10 +197,25 @@ def train_fold(prepared: Prepared, options: PretrainOptions, run: Run, fold: int
 
 def dry_run_fold(prepared: Prepared, options: PretrainOptions, fold: int | None) -> Forecast:
     """Train two steps of a fold and tell what the run would take; nothing is written."""
-    made = build_fold(prepared, options, fold)
+    try:
+        choice = _fitting_micro_batch(prepared, options)
+        told, fitting = choice.sentence(), choice.images
+    except MedclError as error:
+        if options.micro_batch == "auto":
+            raise
+        told, fitting = str(error), None
+    settled = replace(prepared, micro_batch=fitting if options.micro_batch == "auto" else options.micro_batch)
+    made = build_fold(settled, options, fold)
     for note in made.task.notes:
         log.info(note)
-    return dry_run(made.method, made.source, options.settings(), device=prepared.device)
+    forecast = dry_run(
+        made.method,
+        made.source,
+        options.settings(),
+        device=prepared.device,
+        options={"micro_batch": settled.micro_batch},
+    )
+    return replace(forecast, micro_batch=told)
 
 
 def build_fold(prepared: Prepared, options: PretrainOptions, fold: int | None) -> Fold:
@@ -190,7 +239,7 @@ def build_fold(prepared: Prepared, options: PretrainOptions, fold: int | None) -
             margin=options.margin,
             positive_share=options.positive_share,
             temperature=options.temperature,
-            micro_batch=options.micro_batch,
+            micro_batch=prepared.micro_batch,
         ),
     )
     if options.init_from is not None:
@@ -203,8 +252,39 @@ def build_fold(prepared: Prepared, options: PretrainOptions, fold: int | None) -
         blur_sigma=options.blur,
         noise_sd=options.noise,
     )
-    loader = Loader(samples, augmentation, seed=options.seed, device=prepared.device, workers=options.workers)
+    if options.compile:
+        method.encoder.compile()  # in place: names of weights stay
+    loader = Loader(
+        samples,
+        augmentation,
+        seed=options.seed,
+        device=prepared.device,
+        workers=options.workers,
+        cache_bytes=_cache_bytes(options, prepared.device),
+    )
     return Fold(samples, task, method, TaskSource(task, loader, own_rows))
+
+
+def _fitting_micro_batch(prepared: Prepared, options: PretrainOptions) -> MicroBatch:
+    """What `--micro-batch auto` comes to, by the largest batch of the first fold."""
+    made = build_fold(prepared, options, prepared.folds[0])
+    images = max(len(plan.rows) for plan in made.task.epoch(0))
+    return choose_micro_batch(
+        made.method,
+        (1, *made.samples.size),
+        images,
+        options.settings(),
+        prepared.device,
+        held=made.source.loader.cached_bytes,
+    )
+
+
+def _cache_bytes(options: PretrainOptions, device: torch.device) -> int:
+    """How much of the device's memory the volumes may take."""
+    if options.cache == "on":
+        return sys.maxsize
+    memory = device_memory(device) if options.cache == "auto" and device.type == "cuda" else None
+    return 0 if memory is None else memory.free // CACHE_PART
 
 
 def _refuse_small_batches(task: Task) -> None:
@@ -233,13 +313,7 @@ def _task_options(options: PretrainOptions) -> TaskOptions:
 
 
 def _gate(store: VolumeStore, splits: dict[str, str]) -> None:
-    entries = [entry for entry in store.entries if entry.patient in splits]
-    check_leakage(
-        [entry.case for entry in entries],
-        [entry.patient for entry in entries],
-        [entry.content for entry in entries],
-        splits,
-    )
+    check_images(store.entries, splits)
 
 
 def _split_notes(splits: Splits) -> list[str]:

@@ -15,7 +15,19 @@ from pydantic.fields import FieldInfo
 from medcl.study.errors import BadInput
 from medcl.workflows.options import SECTIONS, Options, flag
 
-NOT_SETTINGS = ("study", "config", "name", "resume", "overwrite", "dry_run", "check", "verify", "json")
+NOT_SETTINGS = (
+    "study",
+    "config",
+    "name",
+    "resume",
+    "overwrite",
+    "dry_run",
+    "check",
+    "verify",
+    "json",
+    "from_",
+    "pseudonymize",
+)
 """Options that are decided at each call and are not offered in the template of medcl.toml."""
 
 COHORT_TEMPLATE = """\
@@ -25,7 +37,8 @@ COHORT_TEMPLATE = """\
 # image     required. A NIfTI file (.nii or .nii.gz), absolute or relative to this file.
 # exam      when the patient was examined: D15, D30, M3, M12, ED, ES, ...
 # sequence  what was acquired: water, arterial, tubular, t2, ...
-# Known too: modality (ct, mr), mask (a label map), split (train, val, test), date or days, site, scanner.
+# Known too: modality (ct, mr), mask (a label map), split (train, val, test), date or days, site, scanner, and
+# reference_date, from which days count (of transplantation, say).
 #
 # Every other column is a clinical variable, as gfr and screat here; a unit goes in square brackets. Rename, add or
 # remove them. Numbers may have decimal commas (with ';' between the columns) and limits such as <15. An empty cell
@@ -39,6 +52,9 @@ patient,exam,sequence,image,gfr [mL/min/1.73m2],screat [umol/L]
 SETTINGS_HEADING = """\
 # Settings of this study, one table per command. The lines below show every setting with its default; take the '#'
 # away and change the value to set one. A flag on the command line wins over this file.
+# Clinical tables for all commands stand in a table of their own (clinical.csv is read without being named):
+#     [study]
+#     clinical = ["laboratory.csv"]
 """
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from medcl.workflows.options import Options, argument, flag
+from medcl.workflows.clinical_options import ClinicalOptions, read_options_cohort
+from medcl.workflows.options import argument, flag
+
+log = logging.getLogger("medcl")
 
 
-class ListOptions(Options):
+class ListOptions(ClinicalOptions):
     """List the pretraining methods, the runs of the study, or the clinical variables of its cohort."""
 
     what: Literal["methods", "runs", "variables"] = argument(
@@ -71,11 +75,12 @@ def _runs(options: ListOptions) -> tuple[list[dict[str, Any]], str]:
 
 
 def _variables(options: ListOptions) -> tuple[list[dict[str, Any]], str]:
-    from medcl.study.cohort import read_cohort
     from medcl.study.folder import Study
     from medcl.study.summary import summarise
 
     study = Study.find(options.study)
-    cohort = read_cohort(study.cohort_file, need_images=False)
+    cohort = read_options_cohort(study, options)
+    for note in cohort.notes:
+        log.info(note)
     rows = [{**asdict(summary), "range": summary.range} for summary in summarise(cohort)]
     return rows, str(study.cohort_file)

@@ -14,13 +14,18 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
 
 from medcl.study.errors import BadInput
+from medcl.workflows.wording import expectation, told
 
 SHARED_PANEL = "Common"
 
 SECTIONS = ("preprocess", "pretrain", "embed", "visualize")
 """The commands that have a table in medcl.toml; each is a module beside this one."""
+
+STUDY_TABLE = "study"
+"""The table of medcl.toml for settings that several commands share."""
 
 
 def flag(default: Any, help: str, *, metavar: str | None = None, panel: str | None = None, **limits: Any) -> Any:
@@ -63,7 +68,7 @@ class Options(BaseModel):
         try:
             super().__init__(**values)
         except ValidationError as error:
-            raise BadInput(_sentences(type(self), error, {})) from None
+            raise BadInput(_sentences(type(self), error, values, {})) from None
 
     @classmethod
     def resolve(cls, given: Mapping[str, Any]) -> Self:
@@ -84,7 +89,7 @@ class Options(BaseModel):
             # what BaseModel.__init__ does; our own __init__ would not know which values came from the file
             cls.__pydantic_validator__.validate_python(merged, self_instance=options)
         except ValidationError as error:
-            problems += _sentences(cls, error, origins)
+            problems += _sentences(cls, error, merged, origins)
         if problems:
             raise BadInput(problems)
         return options
@@ -92,18 +97,20 @@ class Options(BaseModel):
     @classmethod
     def _stored(cls, given: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
         """The command's table of settings and the name of the file it stands in."""
-        from medcl.study.settings import read_settings, read_settings_file
-
         if not cls.section:
             return {}, ""
-        config = given.get("config")
-        tables = (
-            read_settings_file(Path(config), SECTIONS)
-            if config
-            else read_settings(Path(given.get("study") or "."), SECTIONS)
-        )
-        table = tables.get(cls.section, {})
-        return {key.replace("-", "_"): value for key, value in table.items()}, str(config or "medcl.toml")
+        tables, file = cls._tables(given)
+        return {key.replace("-", "_"): value for key, value in tables.get(cls.section, {}).items()}, file
+
+    @staticmethod
+    def _tables(given: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+        """All tables of the settings file that holds, and its name."""
+        from medcl.study.settings import read_settings, read_settings_file
+
+        config, known = given.get("config"), (*SECTIONS, STUDY_TABLE)
+        if config:
+            return read_settings_file(Path(config), known), str(config)
+        return read_settings(Path(given.get("study") or "."), known), "medcl.toml"
 
 
 def flag_name(field: str) -> str:
@@ -126,27 +133,34 @@ def _unknown(model: type[Options], key: str, where: str) -> str:
     return f"{where} [{model.section}] {key}: no such setting{hint}."
 
 
-def _sentences(model: type[Options], error: ValidationError, origins: Mapping[str, str]) -> list[str]:
-    """One sentence a fault, each naming the flag (or the line of the file), what was found and what was expected."""
-    sentences: dict[str, None] = {}
-    named: set[str] = set()  # a wrong tuple has a fault per part; one sentence a field is enough
+def _sentences(
+    model: type[Options], error: ValidationError, given: Mapping[str, Any], origins: Mapping[str, str]
+) -> list[str]:
+    """One sentence a field, each naming the flag (or the line of the file), what was found and what was expected."""
+    sentences: dict[str, str] = {}  # a wrong tuple has a fault per part, a union one per kind: the first is enough
     for fault in error.errors():
-        field = str(fault["loc"][0]) if fault["loc"] else ""
-        expected = fault["msg"].removeprefix("Value error, ").replace("Input should be", "it should be")
-        if not field:
-            sentences[expected] = None
+        own = fault["msg"].removeprefix("Value error, ")
+        if not fault["loc"]:
+            sentences[own] = own
             continue
-        if field in named:
+        field = str(fault["loc"][0])
+        if field in sentences:
             continue
-        named.add(field)
-        name = origins.get(field) or _written(model, field)
-        if fault["type"] == "missing":
-            sentences[f"{name} is missing: {_help(model, field)}"] = None
-        elif fault["type"] == "extra_forbidden":
-            sentences[f"{name}: {model.__name__} has no such option."] = None
+        name, info = origins.get(field) or _written(model, field), model.model_fields.get(field)
+        if info is None:
+            sentences[field] = f"{name}: {model.__name__} has no such option."
+        elif field not in given:
+            sentences[field] = f"{name} is missing: {info.description or ''}"
         else:
-            sentences[f"{name}: got {fault['input']!r}, but {_within(expected)}."] = None
-    return list(sentences)
+            wanted = _within(own) if fault["type"] == "value_error" else _expectation(info)
+            sentences[field] = f"{name}: got {told(given[field])}, but {wanted}."
+    return list(sentences.values())
+
+
+def _expectation(info: FieldInfo) -> str:
+    extra = info.json_schema_extra
+    metavar = extra.get("metavar") if isinstance(extra, dict) else None
+    return expectation(info.annotation, info.metadata, str(metavar) if metavar else None)
 
 
 def _within(sentence: str) -> str:
@@ -161,7 +175,3 @@ def _written(model: type[Options], field: str) -> str:
     if isinstance(extra, dict) and extra["positional"]:
         return str(extra["metavar"] or field.upper())
     return flag_name(field)
-
-
-def _help(model: type[Options], field: str) -> str:
-    return model.model_fields[field].description or ""

@@ -10,22 +10,25 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
 from medcl.study.errors import RunFailed
+from medcl.workflows.memory import keep_memory
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
+Item = TypeVar("Item")
 
 _QUEUED_PER_WORKER = 4
 
 
 def run_jobs(
     function: Callable[[Job], Result], jobs: Sequence[Job], workers: int | None = None
-) -> Iterator[tuple[Job, Result]]:
+) -> Generator[tuple[Job, Result], None, None]:
     """Yield each job with its result, in the order in which they end.
 
     Args:
@@ -64,6 +67,32 @@ def run_jobs(
         pool.shutdown(cancel_futures=True)
 
 
+def behind(finish: Callable[[Item], object], items: Iterable[Item], threads: int) -> Iterator[Item]:
+    """Yield the items, in their order, each when `finish(item)` has ended; meanwhile the next ones are being made.
+
+    For what waits rather than computes, such as a disk that makes files safe.
+
+    Args:
+        finish: called in one of `threads` threads.
+        items: made on demand, at most `2 * threads` ahead of the one that is yielded.
+        threads: how many are finished at a time.
+
+    Raises:
+        Whatever `finish` raises, at its item; what making the next item raises, after the items before it.
+    """
+    waiting: deque[tuple[Item, Future[object]]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            for item in items:
+                waiting.append((item, pool.submit(finish, item)))
+                while waiting and (waiting[0][1].done() or len(waiting) > 2 * threads):
+                    yield _ended(*waiting.popleft())
+        except Exception:
+            yield from _all_ended(waiting)
+            raise
+        yield from _all_ended(waiting)
+
+
 def usable_cores() -> int:
     """Cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
@@ -71,8 +100,19 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
+def _all_ended(waiting: deque[tuple[Item, Future[object]]]) -> Iterator[Item]:
+    while waiting:
+        yield _ended(*waiting.popleft())
+
+
+def _ended(item: Item, future: Future[object]) -> Item:
+    future.result()
+    return item
+
+
 def _start_worker() -> None:
     """The parent alone answers Ctrl-C; and when it dies, so does the worker, which would else wait for ever."""
+    keep_memory()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -13,9 +14,11 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import field_validator, model_validator
 
 from medcl.imaging.recipe import PAPER_SIZE, Recipe
-from medcl.study.errors import BadInput
+from medcl.study.errors import BadInput, MedclError
 from medcl.study.folder import Study
-from medcl.workflows.options import Options, flag
+from medcl.study.plural import counted
+from medcl.workflows.ingest import Ingested, IngestOptions, ingest
+from medcl.workflows.options import flag
 
 if TYPE_CHECKING:
     from medcl.imaging.store_writer import StoreWriter
@@ -32,12 +35,13 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 log = logging.getLogger("medcl")
 
 
-class PreprocessOptions(Options):
+class PreprocessOptions(IngestOptions):
     """Make model-ready volumes of the cohort's images.
 
     Each image is read in canonical RAS+, cut to its region of interest, resampled, normalised (z-score, clip to +-5,
     rescale to [0, 1], or a Hounsfield window) and cropped or padded with 0 to one size. A stopped run continues where
-    it was; images that have not changed are kept. Research use only.
+    it was; images that have not changed are kept. With --from, a first cohort.csv is written instead.
+    Research use only.
     """
 
     section: ClassVar[str] = "preprocess"
@@ -67,7 +71,7 @@ class PreprocessOptions(Options):
     workers: int | None = flag(None, "Processes that work side by side; one for each core unless told.", ge=1)
     check: bool = flag(False, "Read everything and report every problem, but write nothing.")
     skip_bad: bool = flag(False, "Leave out images that cannot be used and note them in fingerprint.json.")
-    overwrite: bool = flag(False, "Make the store again from the start.")
+    overwrite: bool = flag(False, "Make the store again from the start; with --from, replace cohort.csv.")
 
     @field_validator("name")
     @classmethod
@@ -99,6 +103,10 @@ class PreprocessOptions(Options):
             problems.append("--margin 0 around a centre leaves one voxel: give the mm to keep, or leave it out.")
         if self.check and (self.skip_bad or self.overwrite):
             problems.append("--check writes nothing: leave out --skip-bad and --overwrite.")
+        if self.from_ is not None and self.check:
+            problems.append("--from writes a cohort.csv, --check writes nothing: leave one of them out.")
+        if self.from_ is None and self.pseudonymize:
+            problems.append("--pseudonymize names the patients of a new cohort.csv: give --from DIR too.")
         if problems:
             raise ValueError(" ".join(problems))
         return self
@@ -132,6 +140,17 @@ class Preprocessed:
     seconds: float
 
 
+def preprocess_or_ingest(options: PreprocessOptions) -> Preprocessed | Ingested:
+    """What the command does: write a first cohort with --from, else prepare the images of the cohort that is there.
+
+    Raises:
+        BadInput, RunFailed: as `ingest` and `preprocess`.
+    """
+    if options.from_ is None:
+        return preprocess(options)
+    return ingest(options, workers=options.workers, overwrite=options.overwrite)
+
+
 def preprocess(options: PreprocessOptions) -> Preprocessed:
     """Prepare all images of a study.
 
@@ -141,9 +160,7 @@ def preprocess(options: PreprocessOptions) -> Preprocessed:
         RunFailed: the disk is full, or a worker process was ended.
     """
     from medcl.imaging.store_writer import StoreWriter, check_folder
-    from medcl.imaging.worker import work
     from medcl.study.cohort import read_cohort
-    from medcl.workflows.pool import run_jobs
     from medcl.workflows.progress import progress
 
     started = time.monotonic()
@@ -161,25 +178,26 @@ def preprocess(options: PreprocessOptions) -> Preprocessed:
     writer = None if options.check else StoreWriter.begin(folder, recipe, options.overwrite)
     jobs = _jobs(cohort, recipe, writer)
     outcomes: dict[str, Outcome] = {}
-    with progress("Checking" if options.check else "Preprocessing", len(jobs)) as step:
-        for job, outcome in run_jobs(work, jobs, options.workers):
-            outcomes[job.names["case"]] = outcome
-            if writer is not None and outcome.entry is not None and outcome.entry != job.known:
-                writer.add(outcome.entry)
-            step(1, job.names["case"])
-    entries = [entry for job in jobs if (entry := outcomes[job.names["case"]].entry) is not None]
     try:
+        with progress("Checking" if options.check else "Preprocessing", len(jobs)) as step:
+            for job, outcome in _worked(jobs, options.workers, writer):
+                outcomes[job.names["case"]] = outcome
+                if writer is not None and outcome.entry is not None and outcome.entry != job.known:
+                    writer.add(outcome.entry)
+                step(1, job.names["case"])
         left_out = _left_out(cohort, outcomes, options)
-    except BadInput:
+    except MedclError:
         if writer is not None:
             writer.abandon()
         raise
+    entries = [entry for job in jobs if (entry := outcomes[job.names["case"]].entry) is not None]
     for note in _notes(entries, recipe):
         log.info(note)
     if writer is not None:
         removed = writer.finish(entries, [{"case": case, "problem": problem} for case, problem in left_out])
         if removed:
-            log.info(f"{len(removed)} files of images that are no longer in the cohort were removed.")
+            was = "was" if len(removed) == 1 else "were"
+            log.info(f"{counted(len(removed), 'file')} of images that are no longer in the cohort {was} removed.")
     kept = sum(outcome.status == "kept" for outcome in outcomes.values())
     return Preprocessed(
         folder=folder if writer is not None else None,
@@ -191,6 +209,23 @@ def preprocess(options: PreprocessOptions) -> Preprocessed:
         size=recipe.size,
         seconds=time.monotonic() - started,
     )
+
+
+def _worked(jobs: Sequence[Job], workers: int | None, writer: StoreWriter | None) -> Iterator[tuple[Job, Outcome]]:
+    """Each job with its outcome, when its files are safe on the disk; images are prepared while the disk is awaited."""
+    from medcl.imaging.worker import work
+    from medcl.workflows.pool import behind, run_jobs, usable_cores
+
+    def settle(done: tuple[Job, Outcome]) -> None:
+        for unsettled in done[1].unsettled:
+            unsettled.settle()
+
+    try:
+        with closing(run_jobs(work, jobs, workers)) as results:  # closed before what nobody settled is swept
+            yield from behind(settle, results, threads=workers or usable_cores())
+    finally:
+        if writer is not None:
+            writer.sweep()
 
 
 def _jobs(cohort: Cohort, recipe: Recipe, writer: StoreWriter | None) -> list[Job]:
@@ -210,6 +245,7 @@ def _jobs(cohort: Cohort, recipe: Recipe, writer: StoreWriter | None) -> list[Jo
                 recipe=recipe,
                 folder=writer.path if writer else None,
                 known=writer.known.get(case) if writer else None,
+                mark=writer.mark if writer else "",
             )
         )
     return jobs
@@ -243,7 +279,7 @@ def _left_out(cohort: Cohort, outcomes: dict[str, Outcome], options: PreprocessO
     if options.skip_bad and len(bad) < len(outcomes):
         return [(case, " ".join(bad[case])) for case in ordered]
     usable = len(outcomes) - len(bad)
-    heading = f"{len(bad)} of {len(outcomes)} images of {cohort.file} cannot be used."
+    heading = f"{len(bad)} of {counted(len(outcomes), 'image')} of {cohort.file} cannot be used."
     lines = [f"{case} (row {rows[case]}): {problem}" for case in ordered for problem in bad[case]]
     if options.check or not usable:
         raise BadInput([heading, *lines])
@@ -251,7 +287,8 @@ def _left_out(cohort: Cohort, outcomes: dict[str, Outcome], options: PreprocessO
         [
             heading,
             *lines,
-            f"The other {usable} are prepared and kept: correct the files and run again to continue, "
+            f"The other {f'{usable} are' if usable > 1 else 'one is'} prepared and kept: correct the files and run "
+            "again to continue, "
             "or leave these images out with --skip-bad.",
         ]
     )
@@ -268,9 +305,10 @@ def _notes(entries: Sequence[StoredVolume], recipe: Recipe) -> list[str]:
         notes.append(f"The same voxels stand under several names: {_some(twice)}.")
     cut = [e for e in entries if any(n > m for n, m in zip(e.region_shape, e.shape, strict=True))]
     if cut:
+        larger, was = ("is larger than", "was") if len(cut) == 1 else ("are larger than", "were")
         largest = [max(e.region_shape[axis] for e in cut) for axis in range(3)]
         notes.append(
-            f"{len(cut)} of {len(entries)} images are larger than --size {_words(recipe.size)} and were cut "
+            f"{len(cut)} of {counted(len(entries), 'image')} {larger} --size {_words(recipe.size)} and {was} cut "
             f"(up to {_words(largest)} voxels, z y x)."
         )
     if recipe.spacing is None and len(entries) > 1:

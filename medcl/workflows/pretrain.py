@@ -11,16 +11,18 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from medcl.methods.registry import METHODS
 from medcl.networks.registry import NETWORKS
 from medcl.study.errors import BadInput, MedclError
 from medcl.study.folder import Study
 from medcl.study.runs import Run, create_run, newest_run, read_run
+from medcl.workflows.clinical_options import ClinicalOptions
 from medcl.workflows.options import flag, flag_name
+from medcl.workflows.processes import from_main, in_processes
 from medcl.workflows.training_options import TrainingOptions
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ AUGMENTATION = "Augmentation"
 log = logging.getLogger("medcl")
 
 
-class PretrainOptions(TrainingOptions):
+class PretrainOptions(ClinicalOptions, TrainingOptions):
     """Train an encoder contrastively on the preprocessed volumes.
 
     `medcl pretrain --variable gfr` teaches it to tell patients by their GFR; --method patient by who they are;
@@ -47,7 +49,10 @@ class PretrainOptions(TrainingOptions):
         None, "variable, patient or simclr; variable when --variable is given.", metavar="NAME", panel=METHOD
     )
     variable: str | None = flag(
-        None, "Clinical variable of cohort.csv that makes pairs alike or different.", metavar="NAME", panel=METHOD
+        None,
+        "Clinical variable that makes pairs alike or different: gfr, or made of readings, as screat@365+-60.",
+        metavar="NAME",
+        panel=METHOD,
     )
     pairs: Literal["sampled", "in-batch"] = flag(
         "sampled", "Explicit pairs as the paper draws them, or all pairs among the images of a batch.", panel=METHOD
@@ -76,8 +81,12 @@ class PretrainOptions(TrainingOptions):
     steps_per_epoch: int = flag(21, "Steps of an epoch for --pairs in-batch.", ge=1, panel=METHOD)
     network: str = flag("resnet18", f"The encoder: {', '.join(NETWORKS)}.", metavar="NAME", panel=METHOD)
     dropout: float = flag(0.1, "Dropout of the projection head.", ge=0, lt=1, panel=METHOD)
-    micro_batch: int | None = flag(
-        None, "Images that pass the encoder at a time, to save memory; all unless told.", ge=1, panel=METHOD
+    micro_batch: Annotated[int, Field(ge=1)] | Literal["auto"] | None = flag(
+        None,
+        "Images that pass the encoder at a time, to save memory: a number, or auto for as many as fit. Nothing else "
+        "changes but batch norms, which then see a part of the batch; all unless told.",
+        metavar="N|auto",
+        panel=METHOD,
     )
     preprocessed: str = flag("default", "Name of the preprocessed volumes.", metavar="NAME", panel=METHOD)
 
@@ -162,22 +171,32 @@ class Pretrained:
 
 
 def pretrain(options: PretrainOptions) -> Pretrained:
-    """Train the encoder, or one for each fold, and export it with its card.
+    """Train the encoder, or one for each fold, and export it with its card; in several processes where asked for.
 
     Raises:
         BadInput: the study, the options or the data cannot be used; told before any folder is made.
         RunFailed: a loss was not finite, the disk is full, or the run was stopped.
     """
+    return in_processes(_pretrain, options, _of_stopped_run)
+
+
+def _pretrain(options: PretrainOptions) -> Pretrained:
+    """What one process does; of several the first one keeps the run folder."""
+    from medcl.imaging.image_list import write_image_list
     from medcl.training.device import describe_device
+    from medcl.training.distributed import is_main, require_same, world_size
     from medcl.training.interrupt import Interrupted
-    from medcl.workflows.fold import build_fold, dry_run_fold, prepare, train_fold
+    from medcl.training.process_list import list_processes
+    from medcl.workflows.fold import build_fold, dry_run_fold, prepare, settle_micro_batch, train_fold
 
     started = time.monotonic()
     study = Study.find(options.study)
     run: Run | None = None
     if options.resume:
-        run, options = _stopped_run(study, options)
+        run, options = from_main(lambda: _stopped_run(study, options))
+        log.info(f"Going on with the run {run.name}.")
     prepared = prepare(study, options)
+    require_same({"study folder": str(study.root), **prepared.inputs})
     for note in [*prepared.notes, *_without_effect(options)]:
         log.info(note)
     if options.dry_run:
@@ -185,23 +204,37 @@ def pretrain(options: PretrainOptions) -> Pretrained:
         return Pretrained(None, [], forecast, time.monotonic() - started)
     for fold in prepared.folds:
         build_fold(prepared, options, fold)  # refuses what cannot train before a folder is made or replaced
-    device = describe_device(prepared.device)
+    prepared = settle_micro_batch(prepared, options, run)
+    device, devices = describe_device(prepared.device), list_processes(prepared.device)
     if run is None:
-        run = create_run(study, "pretrain", options.name, options.stem, options.overwrite)
+        run = from_main(lambda: create_run(study, "pretrain", options.name, options.stem, options.overwrite))
         log.info(f"Run {run.name}, on {device}.")
     else:
         _refuse_changed_inputs(run, prepared.inputs)
-        run.resume()
-    run.write(options=_plain(options), device=device, seed=options.seed, inputs=prepared.inputs)
+        if is_main():
+            run.resume()
+    if is_main():
+        write_image_list(run.path, prepared.store.entries)
+        run.write(
+            options=_plain(options),
+            micro_batch=prepared.micro_batch,
+            device=device,
+            devices=devices,
+            processes=world_size(),
+            seed=options.seed,
+            inputs=prepared.inputs,
+        )
     try:
         results = [train_fold(prepared, options, run, fold) for fold in prepared.folds]
     except Interrupted:
         raise  # the record goes on saying "running": its process ends, and the run counts as stopped
     except MedclError as error:
-        run.fail(str(error))
+        if is_main():
+            run.fail(str(error))
         raise
     seconds = time.monotonic() - started
-    run.finish(outputs=prepared.outputs(run), seconds=seconds)
+    if is_main():
+        run.finish(outputs=prepared.outputs(run), seconds=seconds)
     return Pretrained(run, results, None, seconds)
 
 
@@ -228,8 +261,13 @@ def _stopped_run(study: Study, options: PretrainOptions) -> tuple[Run, PretrainO
     given = {name: value for name, value in _plain(options).items() if name in options.model_fields_set}
     refuse_changed_options(saved, {**saved, **given}, str(run.path))
     now = {name: value for name, value in given.items() if name in MAY_CHANGE}
-    log.info(f"Going on with the run {run.name}.")
     return run, PretrainOptions(**{**saved, **now, "resume": True})
+
+
+def _of_stopped_run(options: PretrainOptions) -> PretrainOptions:
+    """The options of the run that --resume goes on with: they say how many processes it takes."""
+    run, options = _stopped_run(Study.find(options.study), options)
+    return options.model_copy(update={"name": run.name})
 
 
 def _refuse_changed_inputs(run: Run, inputs: Mapping[str, str]) -> None:

@@ -6,11 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from pydantic import field_validator
+
+from medcl.training.address import Address
 from medcl.training.settings import TrainingSettings
 from medcl.workflows.options import Options, flag
 
 RUN = "Run"
 TRAINING = "Training"
+NODES = "Several machines"
 
 
 class TrainingOptions(Options):
@@ -49,7 +53,27 @@ class TrainingOptions(Options):
     )
     clip: float = flag(1.0, "Largest gradient norm; 0 does not clip.", ge=0, panel=TRAINING)
     seed: int = flag(0, "Seed of everything that is drawn: splits, pairs, weights, augmentation.", ge=0, panel=TRAINING)
-    gpus: int | None = flag(None, "GPUs to train on.", panel=TRAINING)
+    gpus: int | None = flag(
+        None,
+        "Processes on this machine, each with a GPU of its own; with --device cpu so many on the CPU, for trials.",
+        ge=1,
+        panel=TRAINING,
+    )
+    nodes: int = flag(
+        1,
+        "Machines that train together: start the same command on each, with the same --rendezvous.",
+        ge=1,
+        panel=NODES,
+    )
+    rendezvous: str | None = flag(
+        None,
+        "Where several machines meet: one of them and a free port there. torchrun and srun do without.",
+        metavar="HOST:PORT",
+        panel=NODES,
+    )
+    node_timeout: float = flag(
+        300.0, "So many seconds the machines (or a launcher's processes) wait for each other.", gt=0, panel=NODES
+    )
     device: Literal["auto", "cpu", "cuda", "mps"] = flag(
         "auto", "Where to train; auto takes a CUDA GPU where there is one.", panel=TRAINING
     )
@@ -61,9 +85,28 @@ class TrainingOptions(Options):
     workers: int = flag(
         2, "Threads that read ahead of the training; they change nothing but its speed.", ge=1, panel=TRAINING
     )
+    cache: Literal["auto", "on", "off"] = flag(
+        "auto",
+        "Keep all volumes in the device's memory and read them once; auto does on a GPU where they fit in a quarter of "
+        "its free memory.",
+        panel=TRAINING,
+    )
+    compile: bool = flag(
+        False,
+        "Compile the encoder with torch.compile: the first steps take minutes, later ones may be faster.",
+        panel=TRAINING,
+    )
     checkpoint_steps: int | None = flag(
         None, "Also save a checkpoint every so many steps; the end of an epoch always does.", ge=1, panel=TRAINING
     )
+    tensorboard: bool = flag(
+        False, "Also write the metrics for TensorBoard, which `tensorboard --logdir runs` shows.", panel=RUN
+    )
+
+    @field_validator("rendezvous")
+    @classmethod
+    def _is_address(cls, text: str | None) -> str | None:
+        return None if text is None else str(Address.parse(text))
 
     @classmethod
     def _stored(cls, given: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
@@ -87,4 +130,5 @@ class TrainingOptions(Options):
             precision=self.precision,
             seed=self.seed,
             checkpoint_steps=self.checkpoint_steps,
+            tensorboard=self.tensorboard,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +16,10 @@ from medcl.study.errors import BadInput
 from medcl.study.exams import exam_order
 from medcl.study.files import write_text
 from medcl.study.folder import Study
-from medcl.study.names import canonical_name, nearest
-from medcl.workflows.options import Options, flag, split_words
+from medcl.study.names import canonical_name, nearest, reserved_name
+from medcl.study.plural import counted
+from medcl.workflows.clinical_options import ClinicalOptions, read_options_cohort
+from medcl.workflows.options import flag, split_words
 
 if TYPE_CHECKING:
     from medcl.evaluation.feature_table import FeatureTable
@@ -30,7 +33,7 @@ MOST_HOVER_VARIABLES = 8
 log = logging.getLogger("medcl")
 
 
-class VisualizeOptions(Options):
+class VisualizeOptions(ClinicalOptions):
     """Draw the features as one offline page, coloured by a clinical variable.
 
     Training patients are told apart from held-out ones. Research use only.
@@ -40,7 +43,8 @@ class VisualizeOptions(Options):
 
     color: str | None = flag(
         None,
-        "Variable of cohort.csv shown as colour (or exam, sequence, site, ...); the run's own unless told.",
+        "Variable shown as colour: gfr, screat@365+-60, egfr_ckdepi2021 (or exam, sequence, site, ...); the run's own "
+        "unless told.",
         metavar="NAME",
     )
     method: list[str] = flag(["pca", "umap"], "Maps, side by side: pca, umap, tsne.", metavar="A,B,...")
@@ -109,14 +113,16 @@ def visualize(options: VisualizeOptions) -> Visualized:
     from medcl.evaluation.feature_table import read_feature_table
     from medcl.figures.embedding_page import embedding_page
     from medcl.figures.maps import fit_map
-    from medcl.study.cohort import read_cohort
 
     study = Study.find(options.study)
     file = _choose_features(study, options.features)
-    cohort = read_cohort(study.cohort_file, need_images=False)
+    cohort = read_options_cohort(study, options)
     color = cohort.variable(options.color).name if options.color else ""
     table = read_feature_table(file)
     color = color or _default_color(table, cohort)
+    made = [f"{color}: {note}" for note in cohort.variable(color).notes]
+    for note in [*cohort.notes, *made]:
+        log.info(note)
     page = _free_page(study, options, f"{file.stem}-{color}")
     table, notes = _chosen_rows(table, options)
     shown, unknown = _join(table, cohort, color, options)
@@ -133,7 +139,7 @@ def visualize(options: VisualizeOptions) -> Visualized:
         run=str(table.card.get("run") or file.stem),
         trained_on=str(table.card.get("variable") or ""),
         facts=_facts(study, table, shown, options),
-        said=notes,
+        said=[*notes, *made],
     )
     write_text(page, html)
     missing = int(shown.colouring.missing.sum())
@@ -167,9 +173,23 @@ def _choose_features(study: Study, name: str | None) -> Path:
         raise BadInput(f"--features {name}: no such table in {study.features} and no such file; {there}.")
     if not tables:
         raise BadInput(f"There are no features in {study.features}: run `medcl embed` first.")
-    others = f" (others: {', '.join(names[:-1][-5:])}; choose with --features)" if names[:-1] else ""
-    log.info(f"Features: {tables[-1].name}, the newest{others}.")
-    return tables[-1]
+    encoder = [path for path in tables if _layer(path) != "projection"]
+    chosen = (encoder or tables)[-1]
+    kind = "the newest" if chosen == tables[-1] else "the newest of the encoder's own features"
+    others = [path.stem for path in tables if path != chosen][-5:]
+    told = f" (others: {', '.join(others)}; choose with --features)" if others else ""
+    log.info(f"Features: {chosen.name}, {kind}{told}.")
+    return chosen
+
+
+def _layer(table: Path) -> str:
+    """The layer that the card beside a table of features tells; "" of one without a card."""
+    from medcl.evaluation.feature_table import card_file
+    from medcl.study.files import read_json
+
+    card = card_file(table)
+    stored = read_json(card) if card.is_file() else {}
+    return str(stored.get("layer", "")) if isinstance(stored, dict) else ""
 
 
 def _default_color(table: FeatureTable, cohort: Cohort) -> str:
@@ -182,7 +202,8 @@ def _default_color(table: FeatureTable, cohort: Cohort) -> str:
 
 
 def _free_page(study: Study, options: VisualizeOptions, default: str) -> Path:
-    page = study.figures / f"{(options.name or default).removesuffix('.html')}.html"
+    name = options.name or re.sub(r"[^\w.+-]+", "-", default)
+    page = study.figures / f"{name.removesuffix('.html')}.html"
     if page.exists() and not options.overwrite:
         raise BadInput(f"The page {page} exists. Replace it with --overwrite, or give another name with --name.")
     return page
@@ -229,7 +250,7 @@ def _join(table: FeatureTable, cohort: Cohort, color: str, options: VisualizeOpt
     lost = sum(case is None for case in cases)
     if lost == len(cases):
         raise BadInput(
-            f"None of the {len(cases)} rows chosen from {table.file} is in {cohort.file}: patient, exam and sequence "
+            f"None of the {counted(len(cases), 'row')} of {table.file} is in {cohort.file}: patient, exam and sequence "
             "must be the same in both. Are they of the same study?"
         )
     groups = _groups(rows, options.rows)
@@ -240,10 +261,10 @@ def _join(table: FeatureTable, cohort: Cohort, color: str, options: VisualizeOpt
     firsts = [group[0] for group in groups]
     if colouring.missing.all():
         raise BadInput(
-            f"--color {color}: no value of it in any of the {len(groups)} rows shown; choose another variable "
+            f"--color {color}: no value of it in the {counted(len(groups), 'row')} shown; choose another variable "
             "(`medcl list variables`) or other rows."
         )
-    names = [name for name in (color, str(table.card.get("variable") or "")) if name in cohort.variables]
+    names = [name for name in (color, str(table.card.get("variable") or "")) if _is_clinical(cohort, name)]
     hover = list(dict.fromkeys([*names, *cohort.variables]))[:MOST_HOVER_VARIABLES]
     points = Points(
         [rows[first][0] for first in firsts],
@@ -253,8 +274,19 @@ def _join(table: FeatureTable, cohort: Cohort, color: str, options: VisualizeOpt
         [_colouring(cohort, name, cases, groups, options.scale) for name in hover],
         not options.no_ids,
     )
-    words = f"{lost} of the {len(cases)} rows of features are not in cohort.csv: they have no values." if lost else ""
-    return _Shown(points, features, colouring), words
+    verb = "is" if lost == 1 else "are"
+    words = f"{lost} of the {counted(len(cases), 'row')} of features {verb} not in cohort.csv and without values."
+    return _Shown(points, features, colouring), words if lost else ""
+
+
+def _is_clinical(cohort: Cohort, name: str) -> bool:
+    """Whether a name is of a clinical variable, or of one that is made of readings."""
+    if not name or reserved_name(name):
+        return False
+    try:
+        return bool(cohort.variable(name).name)
+    except BadInput:  # of a run whose variable the tables no longer have
+        return False
 
 
 def _groups(rows: Sequence[tuple[str, str, str]], kind: str) -> list[list[int]]:

@@ -70,6 +70,7 @@ def test_the_cache_reads_each_image_once_a_run(make_samples: Callable[..., Sampl
         for epoch in range(3):
             list(loader.batches([plan(0, 1), plan(2, 3)], epoch))
         assert len(samples.store.reads) == reads
+        assert loader.cached_bytes == (bytes_needed if reads == 4 else 0)
 
 
 @pytest.mark.parametrize("cache_bytes", [0, 10**9])

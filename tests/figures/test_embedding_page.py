@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -106,6 +107,7 @@ def test_creatinine_note_names_the_abnormal_side() -> None:
     assert "abnormal side" in own(made(milligrams))
     assert "raised →" in own(made())
     assert "raised →" not in own(made(milligrams))
+    assert "raised →" not in own(made(replace(CREATININE, name="screat@365+-60:sd")))
 
 
 def test_missing_values_are_counted() -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from medcl.figures.labels import capital, counted, number, pretty_unit, readable
+from medcl.figures.labels import capital, number, pretty_unit, readable
 
 
 @pytest.mark.parametrize(
@@ -41,10 +41,8 @@ def test_numbers(value: float, printed: str) -> None:
     assert number(value) == printed
 
 
-def test_names_and_counts() -> None:
+def test_names() -> None:
     assert readable("screat") == "serum creatinine"
     assert readable("hla_mismatch") == "hla mismatch"
     assert capital("serum creatinine") == "Serum creatinine"
     assert capital("") == ""
-    assert counted(1, "patient") == "1 patient"
-    assert counted(1200, "image") == "1,200 images"

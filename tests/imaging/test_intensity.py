@@ -8,13 +8,61 @@ from hypothesis import given
 from hypothesis import strategies as st
 from imaging_phantoms import QUICK, seeds
 
-from medcl.imaging.intensity import CLIP_DEVIATIONS, hu_window, normalise
+from medcl.imaging.intensity import CLIP_DEVIATIONS, hu_window, is_constant, normalise
 
 
 def three_steps(voxels: np.ndarray) -> np.ndarray:
     z = (voxels.astype(np.float64) - voxels.mean(dtype=np.float64)) / voxels.std(dtype=np.float64)
     z = np.clip(z, -5, 5)
     return (z - z.min()) / (z.max() - z.min())
+
+
+def every_step(voxels: np.ndarray) -> np.ndarray:
+    """What `normalise` does with each step taken, also where it changes nothing; in float32, slice by slice."""
+
+    def rescale(part: np.ndarray, low: float, high: float) -> np.ndarray:
+        cut = np.clip(part, np.float32(low), np.float32(high))
+        return np.minimum((cut - np.float32(low)) * np.float32(1.0 / (high - low)), np.float32(1))
+
+    result = np.stack([rescale(part, float(voxels.min()), float(voxels.max())) for part in voxels])
+    means = [float(part.mean()) for part in result]
+    squares = [float(np.mean(np.square(part - np.float32(mean)))) for part, mean in zip(result, means, strict=True)]
+    deviation = np.sqrt(np.mean(squares) + np.var(means))
+    bottom, top = max(0.0, np.mean(means) - 5 * deviation), min(1.0, np.mean(means) + 5 * deviation)
+    return np.stack([rescale(part, float(bottom), float(top)) for part in result])
+
+
+@QUICK
+@given(seed=seeds, scale=st.floats(1e-3, 1e6), outliers=st.integers(0, 3))
+def test_steps_that_are_left_out_change_no_bit(seed: int, scale: float, outliers: int) -> None:
+    """Stored volumes are compared by hash, so what saves time must not round otherwise."""
+    rng = np.random.default_rng(seed)
+    voxels = (rng.normal(3, 1, (4, 9, 10)) * scale).astype(np.float32)
+    voxels.reshape(-1)[:outliers] *= 40 * rng.choice([-1, 1])
+    np.testing.assert_array_equal(normalise(voxels), every_step(voxels))
+    window = sorted((scale * rng.normal(3, 1, 2)).tolist())
+    if window[0] < window[1]:
+        low, high = np.float32(window)
+        plain = np.minimum((np.clip(voxels, low, high) - low) * np.float32(1 / (window[1] - window[0])), np.float32(1))
+        np.testing.assert_array_equal(hu_window(voxels, *window), plain)
+
+
+def test_rounding_never_goes_beyond_one() -> None:
+    """Of these ranges some become 1 + 1e-7 when multiplied by the reciprocal in float32."""
+    beyond = 0
+    for top in (sevenths / 7 for sevenths in range(1, 200)):
+        voxels = np.array([0, top, 2 * top], np.float32).reshape(3, 1, 1)
+        beyond += bool(np.float32(top) * np.float32(1 / top) > 1)
+        assert normalise(voxels[:2]).max() <= 1
+        assert hu_window(voxels, 0, top).max() <= 1
+    assert beyond, "the test would see nothing"
+
+
+def test_constant_is_when_every_voxel_is_the_first() -> None:
+    voxels = np.full((3, 4, 5), 2.5, np.float32)
+    assert is_constant(voxels)
+    voxels[2, 3, 4] = 2
+    assert not is_constant(voxels)
 
 
 @QUICK

@@ -41,6 +41,8 @@ def fill(folder: Path, count: int = 3) -> VolumeStore:
     for job in jobs(folder, count):
         outcome = work(job)
         assert outcome.entry is not None, outcome.problems
+        for unsettled in outcome.unsettled:
+            unsettled.settle()
         writer.add(outcome.entry)
         entries.append(outcome.entry)
     writer.finish(entries)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from medcl.study.errors import BadInput, RunFailed
 from medcl.study.files import TEMPORARY_PREFIX
 
 RECIPE_OF_NOW = Recipe(size=(4, 5, 6))
+MARK = "a1b2"
 
 
 @pytest.fixture
@@ -33,18 +35,24 @@ def job(store: Path, number: int, recipe: Recipe = RECIPE_OF_NOW, known: StoredV
     image = store.parent / f"{number}.nii"
     if not image.exists():
         noise(image, seed=number)
-    return Job({"case": f"P{number}", "patient": f"P{number}"}, Source(image), recipe, store, known)
+    return Job({"case": f"P{number}", "patient": f"P{number}"}, Source(image), recipe, store, known, MARK)
 
 
 def done(store: Path, number: int, **kwargs: object) -> StoredVolume:
-    outcome = work(job(store, number, **kwargs))  # type: ignore[arg-type]
+    outcome = settled(work(job(store, number, **kwargs)))  # type: ignore[arg-type]
     assert outcome.entry is not None
     return outcome.entry
 
 
 def again(store: Path, number: int, recipe: Recipe = RECIPE_OF_NOW) -> Outcome:
     known = StoreWriter.begin(store, recipe).known.get(f"P{number}")
-    return work(job(store, number, recipe, known))
+    return settled(work(job(store, number, recipe, known)))
+
+
+def settled(outcome: Outcome) -> Outcome:
+    for unsettled in outcome.unsettled:
+        unsettled.settle()
+    return outcome
 
 
 def test_an_interrupted_run_is_continued(store: Path) -> None:
@@ -151,6 +159,24 @@ def test_old_leftovers_are_removed_and_fresh_ones_stay(store: Path) -> None:
     assert fresh.exists(), "it may belong to another process that is writing now"
 
 
+def test_a_volume_is_there_when_it_is_settled_and_swept_when_it_never_is(store: Path) -> None:
+    writer = StoreWriter.begin(store, RECIPE_OF_NOW)
+    kept, left = (replace(job(store, number), mark=writer.mark) for number in range(2))
+    outcome = work(kept)
+    work(left)
+    (store / "volumes" / f"{TEMPORARY_PREFIX}other-P2.npy").write_bytes(b"of another run")
+    assert not (store / "volumes/P0.npy").exists()
+    settled(outcome)
+    writer.sweep()
+    assert sorted(file.name for file in (store / "volumes").iterdir()) == [f"{TEMPORARY_PREFIX}other-P2.npy", "P0.npy"]
+    assert outcome.entry is not None
+    assert is_intact(store, outcome.entry)
+
+
+def test_each_run_has_its_own_mark(store: Path) -> None:
+    assert StoreWriter.begin(store, RECIPE_OF_NOW).mark != StoreWriter.begin(store, RECIPE_OF_NOW).mark
+
+
 def assert_nothing_is_torn(store: Path) -> None:
     """Every volume that is there under its name can be read in full, and nothing half-written lies about."""
     for file in store.rglob("*"):
@@ -173,7 +199,7 @@ def test_a_full_disk_fails_and_leaves_nothing_torn(store: Path, monkeypatch: pyt
         else:
             patch.setattr(os, "replace", full)
         with pytest.raises(RunFailed, match="disk is full"):
-            work(job(store, 1))
+            done(store, 1)
     assert_nothing_is_torn(store)
     assert [again(store, number).status for number in range(2)] == ["kept", "prepared"]
 

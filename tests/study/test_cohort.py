@@ -198,6 +198,10 @@ def test_a_split_is_read_and_filled_for_the_patient(tmp_path: Path) -> None:
             "patient,image,date\nP1,images/a.nii.gz,03/04/2021\n",
             ["row 2, column 'date': '03/04/2021': the month may be the first or the second part"],
         ),
+        (
+            "patient,exam,image,transplant date\nP1,D15,images/a.nii.gz,2020-01-01\nP1,M3,images/b.nii.gz,2020-01-02\n",
+            ["row 3, column 'transplant date': patient 'P1' has 2020-01-02 here and 2020-01-01 in row 2"],
+        ),
         ("patient,image\n", ["has no rows yet"]),
         ("", ["the table is empty"]),
     ],

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import json
 import os
+import stat
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,7 +14,7 @@ import numpy as np
 import pytest
 
 from medcl.study.errors import BadInput, RunFailed
-from medcl.study.files import read_json, write_json, write_text, write_whole
+from medcl.study.files import read_json, remove_unsettled, write_json, write_text, write_unsettled, write_whole
 
 
 def files_in(folder: Path) -> list[str]:
@@ -28,6 +30,64 @@ def test_the_temporary_file_lies_beside_with_the_same_suffix_and_becomes_the_fil
         assert not target.exists()
     assert target.read_bytes() == b"whole"
     assert files_in(target.parent) == ["volume.nii.gz"]
+
+
+def test_an_unsettled_file_becomes_the_file_when_it_is_settled(tmp_path: Path) -> None:
+    target = tmp_path / "new" / "a.npy"
+    with write_unsettled(target, "mine") as unsettled:
+        unsettled.temporary.write_bytes(b"whole")
+    assert files_in(target.parent) == [unsettled.temporary.name]
+    assert unsettled.temporary.name == ".unfinished-mine-a.npy"
+    unsettled.settle()
+    assert files_in(target.parent) == ["a.npy"]
+    assert target.read_bytes() == b"whole"
+
+
+def test_settling_asks_the_disk_before_the_name_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a crash of the machine leaves is decided here: data first, then the name, then the folder."""
+    asked = []
+
+    def fsync(opened: int) -> None:
+        asked.append("folder" if stat.S_ISDIR(os.fstat(opened).st_mode) else "file")
+
+    def rename(source: Path, target: Path, plain: Callable[[Path, Path], None] = os.replace) -> None:
+        asked.append("rename")
+        plain(source, target)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(os, "replace", rename)
+    with write_unsettled(tmp_path / "a.npy", "mine") as unsettled:
+        unsettled.temporary.write_bytes(b"whole")
+    assert asked == []
+    unsettled.settle()
+    assert asked == ["file", "rename", "folder"]
+
+
+def test_only_what_has_the_mark_is_removed(tmp_path: Path) -> None:
+    for mark in ("mine", "yours"):
+        with write_unsettled(tmp_path / "a.npy", mark) as unsettled:
+            unsettled.temporary.write_bytes(b"whole")
+    write_text(tmp_path / "b.txt", "stays")
+    remove_unsettled(tmp_path, "mine")
+    assert files_in(tmp_path) == [".unfinished-yours-a.npy", "b.txt"]
+
+
+@pytest.mark.parametrize("when", ["write", "fsync", "replace"])
+def test_a_full_disk_leaves_nothing_unsettled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str) -> None:
+    def full(*_: object) -> None:
+        raise no_space()
+
+    def write() -> None:
+        with write_unsettled(tmp_path / "a.npy", "mine") as unsettled:
+            unsettled.temporary.write_bytes(b"half")
+            if when == "write":
+                full()
+        monkeypatch.setattr(os, when, full)
+        unsettled.settle()
+
+    with pytest.raises(RunFailed, match="disk is full"):
+        write()
+    assert files_in(tmp_path) == []
 
 
 def write_and_fail(target: Path, error: BaseException, cause: BaseException | None = None) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import pytest
 
 from medcl.study.errors import BadInput
-from medcl.study.leakage import check_leakage
+from medcl.study.leakage import check_images, check_leakage
 
 Gate = Callable[[Sequence[str], Sequence[str], Sequence[str], Mapping[str, str] | Sequence[str]], None]
 
@@ -81,3 +82,22 @@ def test_all_leaks_come_together_and_many_are_counted() -> None:
 def test_a_patient_without_a_side_is_refused() -> None:
     with pytest.raises(BadInput, match="without a split: P3"):
         check_leakage(CASES, PATIENTS, CONTENTS, {"P1": "train", "P2": "val"})
+
+
+@dataclass(frozen=True)
+class Image:
+    case: str
+    patient: str
+    content: str
+
+
+def test_images_go_through_the_same_gate() -> None:
+    images = [Image(*each) for each in zip(CASES, PATIENTS, CONTENTS, strict=True)]
+    copy = Image("P9_D15", "P9", "aa")
+    check_images(images, SIDES)
+    check_images([*images, copy], SIDES)  # of no side: left out
+    check_images([*images, copy], SIDES, others="train")
+    with pytest.raises(BadInput, match="new: P9_D15; train: P1_D15"):
+        check_images([*images, copy], SIDES, others="new")
+    with pytest.raises(BadInput, match="test: P3_D15; train: P1_D15"):
+        check_images([*images[:3], Image("P3_D15", "P3", "aa")], SIDES)

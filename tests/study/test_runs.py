@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from medcl.study import runs as runs_module
 from medcl.study.errors import BadInput, RunFailed
 from medcl.study.folder import Study
 from medcl.study.runs import RUN_FORMAT, Run, create_run, list_runs, newest_run, read_run
@@ -112,6 +113,18 @@ def test_a_failed_run_says_why(study: Study) -> None:
     assert (again.status, again.record["reason"]) == ("failed", "the loss is not finite")
     again.resume()
     assert read_run(run.path).status == "running"
+
+
+def test_each_resume_notes_its_versions(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = new(study)
+    first = dict(run.record["versions"])
+    monkeypatch.setattr(runs_module, "versions", lambda: {"medcl": "9.9"})
+    run.resume()
+    run.resume()
+    record = read_run(run.path).record
+    assert record["versions"] == first, "those that it was started with"
+    assert [again["versions"] for again in record["resumed"]] == [{"medcl": "9.9"}] * 2
+    assert record["resumed"][0]["at"] < record["resumed"][1]["at"]
 
 
 def test_a_killed_run_is_told_from_a_running_one(study: Study) -> None:

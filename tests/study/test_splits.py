@@ -240,3 +240,13 @@ def test_sources_exclude_each_other() -> None:
     frame = cohort(4, site=["Lyon"] * 8)
     with pytest.raises(BadInput, match="exclude each other"):
         make_splits(frame, seed=0, folds=2, leave_site="Lyon")
+
+
+def test_a_given_file_is_named_where_it_does_not_fit(tmp_path: Path) -> None:
+    file = tmp_path / "mine.csv"
+    file.write_text("patient,split\nP0,val\nP7,val\n")
+    with pytest.raises(BadInput) as caught:
+        make_splits(cohort(2), seed=0, given=read_splits(file))
+    assert [problem.split(": ")[0] for problem in caught.value.problems] == [str(file)] * 3
+    with pytest.raises(BadInput, match=r"gone\.csv"):
+        read_splits(tmp_path / "gone.csv")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,16 @@ def test_what_is_no_csv_is_refused_with_the_next_step(tmp_path: Path, content: b
     with pytest.raises(BadInput, match=what) as caught:
         read(tmp_path, content)
     assert "CSV" in str(caught.value)
+
+
+def test_a_packed_table_is_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read(tmp_path, gzip.compress(TEXT.encode("cp1252"))) == (TEXT, [])
+    with pytest.raises(BadInput, match="broken gzip"):
+        read(tmp_path, gzip.compress(TEXT.encode())[:-4])
+    monkeypatch.setattr("medcl.study.text.LARGEST_TABLE", 20)
+    with pytest.raises(BadInput, match="unpacks to more than"):
+        read(tmp_path, gzip.compress(b"a" * 21))
+    assert read(tmp_path, gzip.compress(b"a" * 20))[0] == "a" * 20
 
 
 def test_missing_files_and_folders(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from medcl.study.units import looks_like_unit, split_unit
+from medcl.study.units import bare_unit, looks_like_unit, split_unit
 
 
 @pytest.mark.parametrize(
@@ -35,3 +35,9 @@ def test_units_are_taken_off(header: str, name: str, unit: str) -> None:
 def test_what_looks_like_a_unit() -> None:
     assert all(map(looks_like_unit, ["mL/min/1.73m2", "24h", "mg/24h", "mmHg", "T", "°C", "%"]))
     assert not any(map(looks_like_unit, ["", "12", "1/2", "donor", "yes", "A", "a/b"]))
+
+
+def test_units_that_are_the_same() -> None:
+    assert {bare_unit(unit) for unit in ("µmol/L", "μmol / l", "umol/L", "micromol/L")} == {"umol/l"}
+    assert bare_unit("mL/min/1.73 m²") == bare_unit("ml/min/1.73m^2")
+    assert bare_unit("mg/dL") != bare_unit("mg/L")

@@ -108,7 +108,14 @@ def test_nothing_but_damaged_files_is_bad_input(tmp_path: Path) -> None:
 def test_newer_format_is_refused_and_not_passed_over(tmp_path: Path) -> None:
     save_checkpoint(tmp_path, content(0))
     save_checkpoint(tmp_path, {**content(1), "format": CHECKPOINT_FORMAT + 1})
-    with pytest.raises(BadInput, match="has the format 2; this medcl reads up to 1"):
+    newer, known = CHECKPOINT_FORMAT + 1, CHECKPOINT_FORMAT
+    with pytest.raises(BadInput, match=f"has the format {newer}; this medcl reads up to {known}"):
+        load_checkpoint(tmp_path)
+
+
+def test_older_format_is_refused_with_a_way_on(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path, {**content(1), "format": CHECKPOINT_FORMAT - 1})
+    with pytest.raises(BadInput, match=r"made by an earlier medcl.*--init-from"):
         load_checkpoint(tmp_path)
 
 

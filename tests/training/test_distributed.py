@@ -8,7 +8,6 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
-from medcl.study.errors import BadInput
 from medcl.training import distributed
 from medcl.training.distributed import (
     average_gradients,
@@ -16,11 +15,8 @@ from medcl.training.distributed import (
     gather_objects,
     is_main,
     rank,
-    require_one_gpu,
     world_size,
 )
-
-CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 
 
 def test_one_process_is_rank_zero_of_one_and_keeps_its_gradients() -> None:
@@ -31,27 +27,6 @@ def test_one_process_is_rank_zero_of_one_and_keeps_its_gradients() -> None:
     parameter.grad = gradient = torch.tensor([1.0, 2.0])
     average_gradients([parameter])
     assert parameter.grad is gradient
-
-
-@pytest.mark.parametrize(
-    ("there", "gpus", "device", "words"),
-    [
-        (0, 4, CPU, "has no GPU"),
-        (1, 4, CUDA, "has 1 GPU. Ask for at most 1"),
-        (2, 4, CUDA, "has 2 GPUs. Ask for at most 2"),
-        (4, 4, CUDA, "trains in one process.*has 4 GPUs.*Use --gpus 1"),
-        (4, 2, CPU, "trains in one process"),
-        (1, 0, CUDA, "--gpus is 0"),
-    ],
-)
-def test_gpus_that_cannot_be_used_are_refused_with_their_number(
-    monkeypatch: pytest.MonkeyPatch, there: int, gpus: int, device: torch.device, words: str
-) -> None:
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: there)
-    with pytest.raises(BadInput, match=words):
-        require_one_gpu(gpus, device)
-    require_one_gpu(None, device)
-    require_one_gpu(1, device)
 
 
 def gradients(of: int) -> list[torch.Tensor | None]:

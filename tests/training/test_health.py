@@ -61,3 +61,16 @@ def test_loss_is_stuck_only_when_it_stays_at_the_collapse_value() -> None:
 def test_methods_without_embeddings_or_collapse_value_are_never_warned_about() -> None:
     watch = CollapseWatch(None, warmup=0)
     assert [watch.warnings(epoch, {"loss": 0.0}) for epoch in range(4)] == [[]] * 4
+
+
+def test_state_carries_what_was_told_and_how_long_the_loss_was_stuck() -> None:
+    """A watch that goes on from another's state says what that one would; the twin, which does not, says other."""
+    epochs = [{**HEALTHY, "loss": 0.75, "spread": 0.01}, {**HEALTHY, "loss": 0.75, "spread": 0.01}]
+    whole = CollapseWatch(0.75, warmup=0)
+    first, second = (whole.warnings(epoch, means) for epoch, means in enumerate(epochs))
+    before = CollapseWatch(0.75, warmup=0)
+    assert before.warnings(0, epochs[0]) == first
+    resumed, twin = CollapseWatch(0.75, warmup=0), CollapseWatch(0.75, warmup=0)
+    resumed.load_state_dict(before.state_dict())
+    assert resumed.warnings(1, epochs[1]) == second != []
+    assert twin.warnings(1, epochs[1]) != second

@@ -21,7 +21,7 @@ import pytest
 import torch
 from training_toy import BATCHES, EPOCHS, work
 
-from medcl.training.checkpoint import BEST, FOLDER, LAST, PREVIOUS, content_checksum, read_checkpoint
+from medcl.training.checkpoint import BEST, CHECKPOINT_FORMAT, FOLDER, LAST, PREVIOUS, content_checksum, read_checkpoint
 from medcl.training.metrics import FILE, TIME_COLUMNS
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="SIGKILL and fork servers are POSIX")
@@ -157,4 +157,4 @@ def test_torn_last_checkpoint_falls_back_to_the_previous_one(processes: Any, unb
 def test_checkpoints_load_without_pickled_code(unbroken: Path) -> None:
     for name in (LAST, PREVIOUS, BEST):
         content = torch.load(unbroken / FOLDER / name, weights_only=True)
-        assert content["format"] == 1
+        assert content["format"] == CHECKPOINT_FORMAT

@@ -339,21 +339,74 @@ def test_full_disk_ends_the_run_with_the_previous_checkpoint_to_resume_from(
     assert run(tmp_path, resume=True).steps == EPOCHS * BATCHES
 
 
+class Collapsed(ToyMethod):
+    """All embeddings are equal, and the loss stays near its collapse value."""
+
+    collapse_loss = 1.0
+
+    def steps(self, batch: ToyBatch) -> Iterator[Any]:
+        for step in super().steps(batch):
+            same = torch.ones(IMAGES, 8) if step.embeddings is not None else None
+            zero = 0 * step.loss
+            yield type(step)(step.optimizer, zero + (0.999 if same is not None else 0), {}, same)
+
+
 def test_collapse_is_warned_about_while_it_runs(tmp_path: Path) -> None:
-    class Collapsed(ToyMethod):
-        collapse_loss = 1.0
-
-        def steps(self, batch: ToyBatch) -> Iterator[Any]:
-            for step in super().steps(batch):
-                same = torch.ones(IMAGES, 8) if step.embeddings is not None else None
-                zero = 0 * step.loss
-                yield type(step)(step.optimizer, zero + (0.999 if same is not None else 0), {}, same)
-
     listener = Listener()
     result = run(tmp_path, report=listener, method=Collapsed())
     assert [text.split(":")[0] for text in listener.warned] == ["Epoch 2", "Epoch 2", "Epoch 3"]
     assert tuple(listener.warned) == result.warnings
     assert float(rows(tmp_path)[0]["collapse_distance"]) == pytest.approx(-0.001, abs=1e-6)
+
+
+def assert_warned_like_an_unbroken_run(folder: Path) -> None:
+    unbroken = run(folder / "whole", method=Collapsed()).warnings
+    before, after = Listener(13, lambda: os.kill(os.getpid(), signal.SIGINT)), Listener()
+    with pytest.raises(Interrupted):
+        run(folder / "cut", report=before, method=Collapsed())
+    result = run(folder / "cut", report=after, method=Collapsed(), resume=True)
+    assert tuple(before.warned + after.warned) == unbroken, "warnings were repeated or forgotten"
+    assert result.warnings == unbroken
+
+
+def test_a_resumed_run_neither_repeats_nor_forgets_a_warning(tmp_path: Path) -> None:
+    assert_warned_like_an_unbroken_run(tmp_path)
+
+
+def test_a_resume_that_forgets_what_was_told_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop.CollapseWatch, "load_state_dict", lambda self, state: None)
+    with pytest.raises(AssertionError, match="repeated or forgotten"):
+        assert_warned_like_an_unbroken_run(tmp_path)
+
+
+def test_running_out_of_memory_is_told_with_the_step(tmp_path: Path) -> None:
+    def run_out() -> None:
+        torch.empty(1 << 60)
+
+    with pytest.raises(RunFailed) as error:
+        run(tmp_path, report=Listener(7, run_out), options={"micro_batch": 4})
+    text = "\n".join(error.value.problems)
+    assert "Out of memory at step 8 (epoch 2, batch 3 of 5): cpu (" in text
+    assert "--micro-batch below 4" in text
+    assert "epoch 2, after batch 1 (step 6)" in text
+
+
+def test_running_out_of_memory_while_validating_is_told_as_that(tmp_path: Path) -> None:
+    class Hungry(ToyMethod):
+        def validate(self, batch: ToyBatch) -> Any:
+            return torch.empty(1 << 60)
+
+    with pytest.raises(RunFailed, match="Out of memory at the validation of epoch 1"):
+        run(tmp_path, method=Hungry())
+
+
+def test_running_out_of_memory_at_the_start_is_told_too(tmp_path: Path) -> None:
+    class Huge(ToyMethod):
+        def to(self, device: Any) -> Any:
+            return torch.empty(1 << 60)
+
+    with pytest.raises(RunFailed, match="Out of memory at the start of the training"):
+        run(tmp_path, method=Huge())
 
 
 def test_epoch_without_batches_or_without_a_loss_ends_clearly(tmp_path: Path) -> None:

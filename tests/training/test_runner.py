@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from training_toy import CPU, ToyBatch, ToyMethod, ToySource, settings
 
 from medcl.study.errors import RunFailed
+from medcl.training.health import effective_rank, spread
 from medcl.training.precision import Precision
 from medcl.training.runner import StepRunner
 from medcl.training.step import Step
@@ -91,8 +92,33 @@ def test_embeddings_are_looked_at_every_tenth_batch() -> None:
     data = next(ToySource().batches(ToySource().epoch(0), 0))
     for index in range(11):
         run.run(data, 0, index, 11, index)
+        run.check()
         counts.append(run.sums.state_dict()["counts"]["spread"])
     assert counts == [1] * 10 + [2]
+
+
+def test_embeddings_are_looked_at_when_numbers_are_read_and_not_within_a_step() -> None:
+    """Singular values make the host wait for a GPU; what comes out is the same."""
+
+    class Keeps(ToyMethod):
+        def steps(self, batch: ToyBatch) -> Iterator[Step]:
+            for step in super().steps(batch):
+                if step.embeddings is not None:
+                    seen.append(step.embeddings.detach())
+                yield step
+
+    seen: list[Tensor] = []
+    run = runner(Keeps())
+    plans = ToySource().epoch(0)
+    for index, data in enumerate(ToySource().batches(plans[:2], 0)):
+        run.run(data, 0, 10 * index, 11, index)
+    assert "spread" not in run.sums.means()
+    run.check()
+    means = run.sums.means()
+    assert means["spread"] == pytest.approx(sum(float(spread(z)) for z in seen) / 2)
+    assert means["effective_rank"] == pytest.approx(sum(float(effective_rank(z)) for z in seen) / 2)
+    run.check()
+    assert run.sums.means() == means, "nothing is counted twice"
 
 
 def test_not_finite_loss_is_told_with_its_place_when_checked() -> None:

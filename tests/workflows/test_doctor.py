@@ -53,6 +53,17 @@ def test_text_has_a_line_for_each(capsys: pytest.CaptureFixture[str]) -> None:
         assert name in names
 
 
+@pytest.mark.parametrize("right", [True, False])
+def test_wrong_bf16_gradients_are_told_as_the_reason(
+    right: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("medcl.training.bf16_check.cpu_bf16_gradients_are_right", lambda: right)
+    (line,) = [line for line in run(capsys).splitlines() if line.startswith("CPU bf16")]
+    assert ("computes wrong gradients" in line) == (not right)
+    assert ("native" in line) == right
+    assert doctor(DoctorOptions()).facts["torch"]["cpu_bf16_gradients_right"] is right
+
+
 def test_the_study_is_found_and_a_wrong_one_refused(tmp_path: Path) -> None:
     (tmp_path / "study").mkdir()
     (tmp_path / "study" / "cohort.csv").touch()

@@ -15,8 +15,10 @@ from torch import nn
 
 import medcl.workflows.embed as embed_module
 from medcl.cli.app import main
+from medcl.cli.embed import summary
 from medcl.evaluation.feature_table import FeatureTable, read_feature_table
 from medcl.evaluation.saved_encoder import open_encoder
+from medcl.imaging.image_list import write_image_list
 from medcl.imaging.recipe import Recipe
 from medcl.imaging.store import VolumeStore, manifest_text
 from medcl.imaging.stored_volume import StoredVolume
@@ -146,6 +148,7 @@ def test_the_literal_line(study: Path, monkeypatch: pytest.MonkeyPatch, capsys: 
     out = capsys.readouterr().out
     assert "12 features of 16 images of 4 patients, by the run variable-gfr." in out
     assert f"Features: {study / 'features' / 'variable-gfr.csv'}" in out
+    assert out.splitlines()[-1] == "Next: medcl visualize"
 
 
 def test_rows_and_numbers_are_those_of_the_images(study: Path) -> None:
@@ -193,13 +196,23 @@ def test_filters(study: Path) -> None:
 
 
 def test_clinical_columns(study: Path) -> None:
-    made = run_embed(study, clinical=True)
+    made = run_embed(study, variables="all")
     with made.output.open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0])[:6] == ["patient", "exam", "sequence", "split", "gfr", "f0"]
     of = {(row["patient"], row["exam"], row["sequence"]): row["gfr"] for row in rows}
     assert of["P1", "D15", "water"] == "40.0"
     assert of["P2", "M3", "t2"] == ""
+    assert len(read_feature_table(made.output)) == 16
+
+
+def test_clinical_columns_made_of_readings(study: Path) -> None:
+    (study / "lab.csv").write_text("patient,days,hb\nP1,360,90\nP1,370,110\nP2,1,70\n")
+    made = run_embed(study, variables="gfr,hb@365+-30", clinical="lab.csv", name="x")
+    with made.output.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0])[4:7] == ["gfr", "hb@365+-30", "f0"]
+    assert {row["patient"]: row["hb@365+-30"] for row in rows} == {"P1": "100.0", "P2": "", "P3": "", "P4": ""}
     assert len(read_feature_table(made.output)) == 16
 
 
@@ -225,8 +238,10 @@ def test_every_fold_encodes_every_image_with_its_own_encoder_and_split(study: Pa
     assert table.card["folds"] == 2
 
 
-def test_one_file_per_exam_is_the_form_of_the_kidney_code(study: Path) -> None:
+def test_one_file_per_exam_is_the_form_of_the_kidney_code(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     made = run_embed(study, one_file_per="exam")
+    summary(made)
+    assert "Next" not in capsys.readouterr().out, "such files are for other programs"
     assert sorted(path.name for path in made.output.iterdir()) == ["D15.csv", "M3.csv", "card.json"]
     with (made.output / "M3.csv").open(newline="") as file:
         head, *rows = csv.reader(file)
@@ -238,8 +253,8 @@ def test_one_file_per_exam_is_the_form_of_the_kidney_code(study: Path) -> None:
     write_run(study, "folds", folds=2)
     folder = run_embed(study, run="folds", one_file_per="exam").output
     assert (folder / "fold-2" / "D15.csv").is_file()
-    with pytest.raises(BadInput, match="--clinical does not go with --one-file-per"):
-        EmbedOptions(one_file_per="exam", clinical=True)
+    with pytest.raises(BadInput, match="--variables does not go with --one-file-per"):
+        EmbedOptions(one_file_per="exam", variables="gfr")
 
 
 def test_exams_that_would_share_a_file(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -327,6 +342,77 @@ def test_images_that_changed_since_the_training_are_refused_unless_told(
         run_embed(study)
     assert len(table_of(study, new_images=True)) == 16
     assert "added, removed or changed" in caplog.text
+    assert "does not know" not in caplog.text
+
+
+def rewrite_manifest(study: Path, change: Callable[[dict[str, str]], dict[str, str] | None]) -> None:
+    """Change lines of the manifest, or drop those for which None comes back."""
+    manifest = study / "preprocessed" / "default" / "manifest.csv"
+    with manifest.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    kept = [made for row in rows if (made := change(dict(row))) is not None]
+    with manifest.open("w", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows(kept)
+
+
+def rename_patient(study: Path, old: str, new: str) -> None:
+    """In cohort.csv and the store, as preprocessing again does."""
+    cohort = study / "cohort.csv"
+    cohort.write_text(cohort.read_text().replace(f"\n{old},", f"\n{new},"))
+    rewrite_manifest(
+        study,
+        lambda row: row | {"patient": new, "case": row["case"].replace(old, new)} if row["patient"] == old else row,
+    )
+
+
+def test_what_came_went_and_changed_is_named(study: Path) -> None:
+    run = study / "runs" / "variable-gfr"
+    write_image_list(run, VolumeStore.open(study / "preprocessed" / "default").entries)
+    cohort = study / "cohort.csv"
+    cohort.write_text(cohort.read_text() + "P5,D15,water,P5.nii,50,A\n")
+    rewrite_manifest(
+        study,
+        lambda row: (
+            None
+            if row["case"] == "P2_M3_t2"
+            else row | {"patient": "P5", "case": "P5_D15_water", "sequence": "water", "exam": "D15"}
+            if row["case"] == "P4_M3_t2"
+            else row | {"content": "another"}
+            if row["case"] == "P1_D15_t2"
+            else row
+        ),
+    )
+    with pytest.raises(BadInput) as caught:
+        run_embed(study)
+    assert str(caught.value).startswith(
+        "Of preprocessed/default, since variable-gfr was trained: 1 image added (P5_D15_water); 2 images removed "
+        "(P2_M3_t2, P4_M3_t2); 1 image changed (P1_D15_t2). Patients that the run does not know: P5. "
+        "The run's split may not hold"
+    )
+
+
+def test_renamed_patients_are_told_and_never_become_new_ones(study: Path, caplog: pytest.LogCaptureFixture) -> None:
+    run = study / "runs" / "variable-gfr"
+    write_image_list(run, VolumeStore.open(study / "preprocessed" / "default").entries)
+    rename_patient(study, "P1", "P9")
+    with pytest.raises(BadInput, match=r"does not know: P9\. Patients of .*splits\.csv that are not here: P1\. If"):
+        run_embed(study)
+    with pytest.raises(BadInput, match=r"P9_D15_water; train: P1_D15_water(.|\n)*renamed since .* rename it in"):
+        run_embed(study, new_images=True)
+    splits = run / "splits.csv"
+    splits.write_text(splits.read_text().replace("P1,train", "P9,train"))
+    table = table_of(study, new_images=True)
+    assert set(table.splits[table.patients == "P9"].tolist()) == {"train"}
+
+
+def test_renamed_patients_of_a_run_without_a_list_of_images(study: Path, caplog: pytest.LogCaptureFixture) -> None:
+    rename_patient(study, "P4", "P9")
+    table = table_of(study, new_images=True)
+    assert set(table.splits[table.patients == "P9"].tolist()) == {"new"}
+    assert "that are not here: P4. If they were renamed" in caplog.text
+    assert "They are marked new." in caplog.text
 
 
 def test_patients_that_the_run_does_not_know_are_new(study: Path) -> None:
@@ -365,16 +451,8 @@ def test_a_copy_of_a_training_image_is_no_new_patient(study: Path, monkeypatch: 
     """Take a patient out of the run's split and give its images the content of a training patient's."""
     splits = study / "runs" / "variable-gfr" / "splits.csv"
     splits.write_text(splits.read_text().replace("P4,test,1\n", ""))
-    manifest = study / "preprocessed" / "default" / "manifest.csv"
-    with manifest.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    trained = next(row for row in rows if row["patient"] == "P1")["content"]
-    for row in rows:
-        row["content"] = trained if row["patient"] == "P4" else row["content"]
-    with manifest.open("w", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+    trained = VolumeStore.open(study / "preprocessed" / "default").entries[0].content
+    rewrite_manifest(study, lambda row: row | {"content": trained} if row["patient"] == "P4" else row)
 
     def assert_refused() -> None:
         refusal = ""

@@ -70,8 +70,24 @@ def test_runs(study: Study, capsys: pytest.CaptureFixture[str]) -> None:
     assert "unreadable" in run(capsys, "runs", "--study", str(study.root))
 
 
+def test_a_reason_of_several_lines_stays_in_its_line(study: Study, capsys: pytest.CaptureFixture[str]) -> None:
+    create_run(study, "pretrain", "first", "x", False).fail("CUDA ran out of memory:\n  2 GiB were wanted\n")
+    create_run(study, "pretrain", "second", "x", False).fail("the loss is not finite")
+    lines = run(capsys, "runs", "--study", str(study.root)).splitlines()
+    assert len(lines) == 3
+    assert "CUDA ran out of memory: 2 GiB were wanted" in lines[1]
+
+
+def test_a_column_without_values_is_told_as_such(study: Study, capsys: pytest.CaptureFixture[str]) -> None:
+    study.cohort_file.write_text("patient,image,gfr\nP1,a.nii,\nP2,b.nii,\n")
+    (gfr,) = as_json(capsys, "variables", "--study", str(study.root))
+    assert (gfr["kind"], gfr["present"], gfr["range"]) == ("empty", 0, "no values")
+    (line,) = [line for line in run(capsys, "variables", "--study", str(study.root)).splitlines() if "gfr" in line[:4]]
+    assert line.split()[-5:] == ["empty", "0", "2", "no", "values"]
+
+
 def test_bad_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "medcl init" in run(capsys, "runs", "--study", str(tmp_path), status=2)
-    assert "'methods', 'runs' or 'variables'" in run(capsys, "bananas", status=2)
+    assert "but methods, runs or variables is expected" in run(capsys, "bananas", status=2)
     (tmp_path / "cohort.csv").write_text("patient\nP1\n")
     assert "required column 'image'" in run(capsys, "variables", "--study", str(tmp_path), status=2)

@@ -58,7 +58,7 @@ def assert_same_run(first: Path, second: Path) -> None:
     states = [torch.load(run / "checkpoints" / "last.pt", weights_only=True) for run in (first, second)]
     for name in ("method", "optimizers"):
         assert flat(states[0]["runner"][name]) == flat(states[1]["runner"][name]), name
-    assert flat(states[0]["randomness"]) == flat(states[1]["randomness"])
+    assert flat(states[0]["ranks"][0]["randomness"]) == flat(states[1]["ranks"][0]["randomness"])
     tables = [pd.read_csv(run / "metrics.csv") for run in (first, second)]
     plain = [table[[name for name in table if not any(word in name for word in TIMES)]] for table in tables]
     pd.testing.assert_frame_equal(plain[0], plain[1], check_exact=True)

@@ -5,13 +5,17 @@ from __future__ import annotations
 import math
 import os
 import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
 from operator import neg
 
 import pytest
 
 from medcl.imaging.nifti import read_nifti
 from medcl.study.errors import BadInput, RunFailed
-from medcl.workflows.pool import run_jobs, usable_cores
+from medcl.workflows.pool import behind, run_jobs, usable_cores
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -44,6 +48,57 @@ def test_a_process_that_is_killed_is_told() -> None:
 def test_jobs_run_in_other_processes_only_when_asked() -> None:
     assert {result for _, result in run_jobs(_pid, [0, 1], 1)} == {os.getpid()}
     assert os.getpid() not in {result for _, result in run_jobs(os.getpgid, [0, 0], 2)}
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_items_are_yielded_in_order_and_only_when_finished(threads: int) -> None:
+    finished = []
+
+    def finish(item: int) -> None:
+        time.sleep(0.002 * (item % 3))
+        finished.append(item)
+
+    for item in behind(finish, range(20), threads):
+        assert item in finished
+    assert sorted(finished) == list(range(20))
+    assert list(behind(finish, [], threads)) == []
+
+
+def test_finishing_and_making_go_on_side_by_side_within_bounds() -> None:
+    """Nothing is finished until five are made; with two threads no more than five may wait."""
+    made: list[int] = []
+    five = threading.Event()
+
+    def make() -> Iterator[int]:
+        for number in range(9):
+            made.append(number)
+            if len(made) == 5:
+                five.set()
+            yield number
+
+    assert next(behind(lambda _: five.wait(10), make(), 2)) == 0
+    assert len(made) == 5
+
+
+def test_an_item_that_cannot_be_finished_is_not_yielded() -> None:
+    seen = _until_error(behind(lambda item: 1 / item, [2, 1, 0, 3], 2), ZeroDivisionError)
+    assert seen[:2] == [2, 1]
+    assert 0 not in seen
+
+
+def test_what_was_made_before_an_error_is_finished_and_yielded() -> None:
+    def make() -> Iterator[int]:
+        yield from range(3)
+        raise BadInput("the next one is bad")
+
+    assert _until_error(behind(lambda _: time.sleep(0.01), make(), 2), BadInput) == [0, 1, 2]
+
+
+def _until_error(items: Iterator[int], error: type[Exception]) -> list[int]:
+    seen: list[int] = []
+    with pytest.raises(error):
+        deque(map(seen.append, items), maxlen=0)
+    return seen
 
 
 def _pid(number: int) -> int:

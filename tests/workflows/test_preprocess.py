@@ -11,14 +11,19 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import nibabel
 import numpy as np
 import pytest
 
 from medcl.cli.app import main
-from medcl.imaging.store import FINGERPRINT, JOURNAL, MANIFEST, VolumeStore
+from medcl.cli.preprocess import summary
+from medcl.imaging.store import FINGERPRINT, JOURNAL, MANIFEST, RECIPE, VolumeStore
+from medcl.imaging.store_writer import StoreWriter, is_intact
+from medcl.imaging.stored_volume import StoredVolume
 from medcl.study.errors import BadInput, RunFailed
+from medcl.workflows import pool
 from medcl.workflows.preprocess import Preprocessed, PreprocessOptions, preprocess
 
 SIZE = (5, 6, 7)
@@ -193,7 +198,7 @@ def test_check_works_beside_a_store_of_other_options(study: Path) -> None:
 def test_bad_images_stop_the_run_but_the_others_are_kept(study: Path) -> None:
     good = {file: (study / file).read_bytes() for file in ("0.nii.gz", "1.nii.gz", "2.nii.gz")}
     spoil(study)
-    with pytest.raises(BadInput, match=r"The other 1 are prepared and kept.*--skip-bad"):
+    with pytest.raises(BadInput, match=r"The other one is prepared and kept.*--skip-bad"):
         run(study)
     with pytest.raises(BadInput, match="still running or was stopped"):
         volumes(study)
@@ -227,7 +232,41 @@ def test_skip_bad_does_not_make_an_empty_store(study: Path) -> None:
     (study / "3.nii.gz").unlink()
     with pytest.raises(BadInput, match="4 of 4 images"):
         run(study, skip_bad=True)
-    assert not (study / "preprocessed/default" / MANIFEST).exists()
+    assert not (study / "preprocessed/default").exists()
+
+
+def test_a_store_without_an_image_does_not_block_other_options(study: Path) -> None:
+    """Wrong masks for one: nothing could be prepared, and the corrected command has other options."""
+    for number in range(4):
+        (study / f"{number}-mask.nii.gz").write_bytes(b"")
+    with pytest.raises(BadInput, match="4 of 4 images"):
+        run(study, roi="mask")
+    write_cohort(study, [row | {"mask": ""} for row in rows(4)])
+    assert run(study).prepared == 4
+    (study / "preprocessed/default/notes.txt").write_text("mine")
+    for number in range(4):
+        (study / f"{number}.nii.gz").unlink()
+    with pytest.raises(BadInput, match="4 of 4 images"):
+        run(study, size=(3, 3, 3), overwrite=True)
+    assert [file.name for file in (study / "preprocessed/default").iterdir()] == ["notes.txt"], "others' files stay"
+
+
+def test_a_store_of_a_newer_format_is_named_as_such(study: Path) -> None:
+    run(study)
+    recipe = study / "preprocessed/default" / RECIPE
+    recipe.write_text(recipe.read_text().replace('"format": 1', '"format": 7'))
+    with pytest.raises(BadInput, match=r"recipe\.json: has format 7, this medcl reads 1: update medcl, or .*--name"):
+        run(study)
+
+
+def test_counts_of_one_are_singular(study: Path, caplog: pytest.LogCaptureFixture, capsys: Any) -> None:
+    write_cohort(study, rows(1))
+    with caplog.at_level(logging.INFO, logger="medcl"):
+        summary(run(study, name="one"))
+    assert "1 of 1 image is larger than --size 5 6 7 and was cut" in caplog.text
+    out = capsys.readouterr().out
+    assert "1 image of 1 patient, 5 6 7 voxels (z y x): 1 prepared in" in out
+    assert "Next: medcl pretrain --preprocessed one --variable NAME" in out
 
 
 def test_regions_need_what_they_are_found_by(study: Path) -> None:
@@ -299,6 +338,31 @@ def test_a_full_disk_fails_with_one_sentence(study: Path, monkeypatch: pytest.Mo
     assert run(study).kept == 2
 
 
+def noted_too_early(study: Path, monkeypatch: pytest.MonkeyPatch, workers: int) -> list[str]:
+    """Cases that stood in the journal before their files were there under their names."""
+    early = []
+    add = StoreWriter.add
+
+    def look(writer: StoreWriter, entry: StoredVolume) -> None:
+        if not is_intact(writer.path, entry):
+            early.append(entry.case)
+        add(writer, entry)
+
+    monkeypatch.setattr(StoreWriter, "add", look)
+    run(study, workers=workers)
+    return early
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_only_what_is_safe_is_noted(study: Path, monkeypatch: pytest.MonkeyPatch, workers: int) -> None:
+    assert noted_too_early(study, monkeypatch, workers) == []
+
+
+def test_the_check_sees_what_is_noted_too_early(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "behind", lambda finish, items, threads: items)
+    assert noted_too_early(study, monkeypatch, 1) == ["P0_D15", "P0_M3", "P1_D15", "P1_M3"]
+
+
 def medcl(study: Path, *words: str) -> list[str]:
     return [sys.executable, "-m", "medcl", "preprocess", "--study", str(study), "--size", "5", "6", "7", *words]
 
@@ -310,6 +374,7 @@ def test_the_command_prints_a_summary(study: Path, capsys: pytest.CaptureFixture
     assert not stop.value.code
     out = capsys.readouterr().out
     assert "4 images of 2 patients, 5 6 7 voxels (z y x): 4 prepared in" in out
+    assert out.splitlines()[-1] == "Next: medcl pretrain --variable NAME (`medcl list variables` shows the names)"
     assert str(study / "preprocessed/default") in out
 
 
@@ -325,7 +390,7 @@ def test_the_command_leaves_with_status_2_and_all_problems(study: Path) -> None:
 @pytest.mark.slow
 def test_killed_and_run_again_it_ends_like_an_unbroken_run(study: Path) -> None:
     """SIGKILL of the leading process: no worker is left behind, nothing is torn, and the next run continues."""
-    many = []
+    many: list[dict[str, str]] = []
     for number in range(60):
         scan(study / f"big{number}.nii.gz", number, (40, 40, 40))
         many.append({"patient": f"Q{number}", "image": f"big{number}.nii.gz"})

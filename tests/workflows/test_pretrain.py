@@ -231,7 +231,7 @@ def test_the_same_image_on_both_sides_is_refused(study: Path) -> None:
 
 
 def test_without_the_gate_the_leak_goes_through(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fold_module, "check_leakage", lambda *anything: None)
+    monkeypatch.setattr(fold_module, "check_images", lambda *anything: None)
     with pytest.raises(AssertionError, match="was not refused"):
         _assert_a_leak_is_refused(study)
 

@@ -95,7 +95,7 @@ def test_features_meet_the_right_values(study: Path) -> None:
 def test_limits_are_told(study: Path) -> None:
     made = draw(study, color="screat")
     assert "60 µmol/L (given as a limit)" in data_of(made)["hover"][12]
-    assert "4 values of serum creatinine were given as a limit" in html_of(made)
+    assert "4 values of serum creatinine given as a limit" in html_of(made)
 
 
 def test_order_of_rows_in_the_cohort_does_not_matter(study: Path) -> None:
@@ -116,13 +116,26 @@ def test_colours_that_are_no_clinical_variable(study: Path) -> None:
     assert [draw(study, color=color).color for color in ("exam", "site", "rejection")] == ["exam", "site", "rejection"]
 
 
+def test_a_colour_made_of_readings(study: Path, caplog: pytest.LogCaptureFixture) -> None:
+    rows = [f"P{patient},{day},{90 + patient}" for patient in range(PATIENTS) for day in (350, 380)]
+    (study / "clinical.csv").write_text("\n".join(["patient,days,hb [g/L]", *rows]) + "\n")
+    with caplog.at_level("INFO", "medcl"):
+        made = draw(study, color="hb@365+-30:median")
+    assert (made.color, made.missing) == ("hb@365+-30:median", 0)
+    assert made.page.name == "variable-gfr-hb-365+-30-median.html"
+    data = data_of(made)
+    assert "92 g/L" in data["hover"][8]
+    assert "hb@365+-30:median: made of the readings in clinical.csv" in caplog.text
+    assert "hb@365+-30:median: made of the readings in clinical.csv" in html_of(made)
+
+
 def test_unknown_color_lists_the_nearest(study: Path) -> None:
     with pytest.raises(BadInput, match=r"no column 'gfrr'.*eGFR"):
         draw(study, color="gfrr")
 
 
 def test_color_without_any_value(study: Path) -> None:
-    with pytest.raises(BadInput, match="--color all_gone: no value of it in any of the 48 rows"):
+    with pytest.raises(BadInput, match="--color all_gone: no value of it in the 48 rows"):
         draw(study, color="all gone")
 
 
@@ -201,6 +214,22 @@ def test_newest_features_unless_told(study: Path, caplog: pytest.LogCaptureFixtu
     assert draw(study, color="gfr", features=path, name="by-path").points == 48
 
 
+def test_features_of_the_encoder_come_before_newer_ones_of_the_projection(
+    study: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    identities = [(f"P{patient}", "D15", "water", "test") for patient in range(5)]
+    late = study / "features" / "late.csv"
+    write_features(late, identities, np.random.default_rng(0).normal(size=(5, 3)))
+    write_card(late, {"layer": "projection", "variable": "gfr"})
+    with caplog.at_level("INFO", logger="medcl"):
+        assert draw(study, color="gfr").points == 48
+    told = "variable-gfr.csv, the newest of the encoder's own features (others: late; choose with --features)"
+    assert told in caplog.text
+    for file in (study / "features").glob("variable-gfr.*"):
+        file.unlink()
+    assert draw(study, color="gfr").points == 5, "they are all there is"
+
+
 def test_no_features_yet(study: Path) -> None:
     with pytest.raises(BadInput, match=r"--features nonsense: no such table .*variable-gfr"):
         draw(study, features="nonsense")
@@ -254,6 +283,7 @@ def test_wrong_options_are_told_together() -> None:
         VisualizeOptions(scale="jet")
     with pytest.raises(BadInput, match="plain file name"):
         VisualizeOptions(name="../x")
+    assert VisualizeOptions(method="pca,umap,pca").method == ["pca", "umap"], "each map is drawn once"
 
 
 def test_footer_lets_others_make_the_same_page(study: Path) -> None:
@@ -266,3 +296,11 @@ def test_footer_lets_others_make_the_same_page(study: Path) -> None:
         assert words in html
     assert "<dt>Seed</dt><dd>7</dd>" in html
     assert str(study) not in html
+
+
+def test_a_single_map_takes_the_width_of_the_page(study: Path) -> None:
+    """Its height alone is limited: an aspect ratio beside a limited height would limit the width too."""
+    html = html_of(draw(study, color="gfr"))
+    (rule,) = re.findall(r"^\.panels figure:only-child \.plot \{ (.*?) \}", html, flags=re.MULTILINE)
+    assert "aspect-ratio: auto" in rule
+    assert html.count('class="plot"') == 1

@@ -1,0 +1,8 @@
+"""Makes `dicom_phantoms` importable under pytest's importlib mode, from processes that tests start too."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
