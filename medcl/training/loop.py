@@ -100,7 +100,7 @@ def train(
     Raises:
         BadInput: there is a checkpoint and `resume` is not asked for, or the options are not the run's.
         RunFailed: a loss or gradient is not finite, memory ran out, the disk is full.
-        Interrupted: Ctrl-C, after a checkpoint was saved.
+        Interrupted: a signal, after a checkpoint was saved.
     """
     report = report if report is not None and is_main() else SilentReport()
     options = run_options(settings, device, options or {})
@@ -304,7 +304,7 @@ class _Training:
             return
         if any_rank(interruption.asked) and place.epoch < self.settings.epochs:
             self._save()
-            raise Interrupted(f"Stopped by Ctrl-C. {self.how_to_resume()}")
+            raise Interrupted(f"Stopped by {interruption.reason}. {self.how_to_resume()}")
 
     def _card(self) -> dict[str, Any]:
         return {
