@@ -105,6 +105,7 @@ def features(study: Study, method: str, seed: int, words: argparse.Namespace) ->
         "network": words.network,
         "epochs": words.epochs,
         "seed": seed,
+        "precision": "fp32",  # as the published table was made, on any machine
         "pairs": "in-batch",
         "steps_per_epoch": words.steps,
         # both methods pass as many images through the encoder: simclr makes two views of each

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 
 from medcl.losses.nt_xent import nt_xent
 from medcl.training import gather
@@ -30,9 +31,17 @@ def own(batch: Tensor) -> Tensor:
 
 
 def loss_of(network: nn.Module, batch: Tensor) -> Tensor:
-    z = gather_rows(network(own(batch)), len(batch))
+    """Three losses of the whole batch: of views, of images against texts, of places against other images' places."""
+    features = network(own(batch))
+    z = gather_rows(features, len(batch))
     assert len(z) == len(batch)
-    return nt_xent(z[0::2], z[1::2]).mean()
+    views = nt_xent(z[0::2], z[1::2]).mean()
+    texts = gather_rows(own(batch)[:, :4] ** 2, len(batch))  # a second encoder, without weights
+    pairs, itself = z @ texts.T, torch.arange(len(batch))
+    image_text = cross_entropy(pairs, itself) + cross_entropy(pairs.T, itself)
+    places = gather_rows(features.view(-1, 2, 2), len(batch))
+    others = torch.einsum("acx,bcy->abxy", places, places).flatten(2).amax(2)
+    return views + image_text + others[~torch.eye(len(batch), dtype=torch.bool)].exp().mean().log()
 
 
 def contrast(count: int, broken: str) -> dict[str, Tensor]:
