@@ -99,8 +99,8 @@ class Crew:
         """What the workers told in torch's error files, the earliest file first."""
         found = []
         for file in sorted(self._folder.glob("*/*/*/error.json"), key=lambda file: file.stat().st_mtime):
-            told = json.loads(file.read_text(encoding="utf-8"))["message"]["message"]
-            with suppress(ValueError):  # an error before the worker's own code has another form
+            with suppress(ValueError):  # torn, or of an error before the worker's own code
+                told = json.loads(file.read_text(encoding="utf-8"))["message"]["message"]
                 found.append(Failure.from_json(told.partition(": ")[2]))
         return found
 

@@ -70,12 +70,14 @@ def joined(member: Membership, device: torch.device, patience: float) -> Iterato
     place = f"{member.attempt}/{next(_meetings)}"
     store = below(open_store(member.host, member.port, member.hosts, patience, name), place)
     left = threading.Event()
+    watch: threading.Thread | None = None
     try:
         with _silent(member.rank > 0):
             wait_for_all(store, member.world, patience, lambda came: _missing(member, came, patience))
             # a connection of its own: one answers one caller at a time
             seen = below(open_store(member.host, member.port, False, patience, name), place)
-            threading.Thread(target=_watch, args=(seen, member.rank, left), daemon=True).start()
+            watch = threading.Thread(target=_watch, args=(seen, member.rank, left), daemon=True)
+            watch.start()
             dist.init_process_group(
                 BACKENDS[device.type], store=store, rank=member.rank, world_size=member.world, timeout=GROUP_TIMEOUT
             )
@@ -91,6 +93,8 @@ def joined(member: Membership, device: torch.device, patience: float) -> Iterato
         raise cause from error
     finally:
         left.set()
+        if watch is not None:
+            watch.join(_WATCH_SECONDS)  # Python that ends while a thread is in torch's store aborts
     dist.destroy_process_group()
 
 

@@ -51,8 +51,8 @@ def fail(how: str) -> None:
 def wait_to_be_stopped(folder: str) -> str:
     """Take steps until a signal comes, as a training does; tell in a file of each rank that it goes on."""
     with Interruption() as interruption:
+        Path(folder, f"rank-{rank()}").write_text(f"{os.getpid()}")
         for step in range(6000):
-            Path(folder, f"rank-{rank()}").write_text(f"{os.getpid()}")
             if any_rank(interruption.asked):
                 Path(folder, f"saved-{rank()}").write_text(str(step))
                 raise Interrupted(f"Stopped by {interruption.reason}. The same command with --resume goes on.")
