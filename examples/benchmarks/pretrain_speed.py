@@ -49,7 +49,7 @@ from medcl.networks.projection import Projection
 from medcl.training.clock import DATA_WAIT, shares
 from medcl.training.device import resolve_device
 from medcl.training.distributed import own_rows
-from medcl.training.launch import launch
+from medcl.training.launching.launch import launch
 from medcl.training.precision import resolve_precision
 from medcl.training.runner import StepRunner
 from medcl.training.settings import TrainingSettings

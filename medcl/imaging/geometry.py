@@ -73,13 +73,19 @@ def to_index(affine: Affine, point: ArrayLike) -> NDArray[np.float64]:
     return np.asarray(np.linalg.solve(affine[:3, :3], offset)[::-1])
 
 
-def same_grid(shape: Triple, affine: Affine, other_shape: Triple, other_affine: Affine) -> bool:
-    """Whether two arrays have their voxels at the same places."""
+def same_grid(
+    shape: Triple,
+    affine: Affine,
+    other_shape: Triple,
+    other_affine: Affine,
+    tolerance: float = GRID_TOLERANCE_VOXELS,
+) -> bool:
+    """Whether two arrays have their voxels at the same places, within `tolerance` voxels."""
     if shape != other_shape:
         return False
     corners = np.array(list(product(*((0, n - 1) for n in shape))))
     apart = np.linalg.norm(to_mm(affine, corners) - to_mm(other_affine, corners), axis=1).max()
-    return bool(apart <= GRID_TOLERANCE_VOXELS * min(spacing_of(affine)))
+    return bool(apart <= tolerance * min(spacing_of(affine)))
 
 
 def describe_grid(shape: Triple, affine: Affine) -> str:

@@ -7,22 +7,44 @@ the image's own statistics are the scale; Hounsfield units are one already, so a
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 CLIP_DEVIATIONS = 5.0
 """Standard deviations from the mean beyond which an intensity is cut off."""
 
+PERCENTILES = (1.0, 99.0)
+"""What becomes 0 and 1 with --intensity percentile (ours; the translation paper names no scale for MR)."""
+
+
+@dataclass(frozen=True)
+class Levels:
+    """The intensities that become 0 and 1; a stored number s was low + s (high - low), where it was not cut off."""
+
+    low: float
+    high: float
+
 
 def normalise(voxels: NDArray[np.float32], out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
     """Z-score, clip to +-5, rescale so that the least is 0 and the greatest 1.
 
-    A z-score and a rescaling are both linear, so the result needs the clip bounds only. They are found after a first
-    rescaling, where float32 holds mean and standard deviation of any image well.
-
     Args:
         voxels: (Z, Y, X), finite and not all equal.
         out: where the result goes, `voxels` itself allowed; a new array when None.
+    """
+    return normalised(voxels, out)[0]
+
+
+def normalised(
+    voxels: NDArray[np.float32], out: NDArray[np.float32] | None = None
+) -> tuple[NDArray[np.float32], Levels]:
+    """As `normalise`, with what became 0 and 1.
+
+    A z-score and a rescaling are both linear, so the result needs the clip bounds only. They are found after a first
+    rescaling, where float32 holds mean and standard deviation of any image well.
     """
     low, high = float(voxels.min()), float(voxels.max())
     result = np.empty(voxels.shape, np.float32) if out is None else out
@@ -39,7 +61,31 @@ def normalise(voxels: NDArray[np.float32], out: NDArray[np.float32] | None = Non
     if (bottom, top) != (0.0, 1.0):
         for target in result:
             _rescale(target, bottom, top, target)
-    return result
+    return result, Levels(low + bottom * (high - low), low + top * (high - low))
+
+
+def zscore_levels(images: Sequence[NDArray[np.float32]]) -> Levels:
+    """What `normalise` would make 0 and 1 if the images, each (Z, Y, X), were one."""
+    count = sum(image.size for image in images)
+    mean = sum(float(image.sum(dtype=np.float64)) for image in images) / count
+    squares = sum(float(np.square(part - mean, dtype=np.float64).sum()) for image in images for part in image)
+    reach = CLIP_DEVIATIONS * (squares / count) ** 0.5
+    low, high = min(float(image.min()) for image in images), max(float(image.max()) for image in images)
+    return Levels(max(low, mean - reach), min(high, mean + reach))
+
+
+def percentile_levels(images: Sequence[NDArray[np.float32]]) -> Levels:
+    """The 1st and 99th percentile of all voxels of the images together; equal where nearly all voxels are."""
+    voxels = images[0] if len(images) == 1 else np.concatenate([image.ravel() for image in images])
+    low, high = np.percentile(voxels, PERCENTILES)
+    return Levels(float(low), float(high))
+
+
+LEVELS: dict[str, Callable[[Sequence[NDArray[np.float32]]], Levels]] = {
+    "zscore": zscore_levels,
+    "percentile": percentile_levels,
+}
+"""The intensity recipes by the word of --intensity."""
 
 
 def hu_window(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 PAPER_SIZE = (96, 144, 192)
@@ -20,11 +20,14 @@ class Recipe:
     """What is done to each image, in this order (`prepare` does it).
 
     Attributes:
-        roi: region that is kept: "whole", "mask" or "centre" (`roi.REGIONS`).
+        roi: region that is kept: "whole", "mask", "centre" or "enhancement" (`roi.REGIONS`).
         margin: mm kept around the region; None where the region itself says how much.
         spacing: mm along z, y, x that images are resampled to; None keeps each image's own.
         hu_window: (low, high) that become 0 and 1; None normalises each image by z-score, clip and min-max.
         size: voxels along z, y, x after cropping or padding with 0.
+        intensity: "zscore" or "percentile" (`intensity.LEVELS`); counts without hu_window only.
+        intensity_over: "image", or "exam" when the statistics are those of all images of an exam together.
+        n4: whether the bias field is taken out of the whole image first.
     """
 
     size: tuple[int, int, int] = PAPER_SIZE
@@ -32,11 +35,23 @@ class Recipe:
     roi: str = "whole"
     margin: float | None = None
     hu_window: tuple[float, float] | None = None
+    intensity: str = "zscore"
+    intensity_over: str = "image"
+    n4: bool = False
+
+    @property
+    def needs_exam(self) -> bool:
+        """Whether what becomes of an image depends on the other images of its exam."""
+        return self.intensity_over == "exam" or self.roi == "enhancement"
 
     def key(self) -> str:
-        """Short hash; equal for equal recipes only."""
-        text = json.dumps(self.to_json(), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        """Short hash; equal for equal recipes only.
+
+        What came later counts only where it is used, so that the keys of older stores and encoders stay what they were.
+        """
+        plain = self.to_json()
+        used = {name: value for name, value in plain.items() if name not in _LATER or value != _LATER[name]}
+        return hashlib.sha256(json.dumps(used, sort_keys=True).encode()).hexdigest()[:16]
 
     def to_json(self) -> dict[str, Any]:
         """Plain types, for recipe.json, run.json and the encoder's card."""
@@ -46,18 +61,25 @@ class Recipe:
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Recipe:
         """The recipe that `to_json` wrote; keys that it does not know are left alone."""
-        known: dict[str, Any] = {name: stored[name] for name in cls.__dataclass_fields__}
+        whole = {**_LATER, **stored}
+        known: dict[str, Any] = {field.name: whole[field.name] for field in fields(cls)}
         plain: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in known.items()}
         return cls(**plain)
 
     def differences(self, stored: Mapping[str, Any]) -> list[str]:
         """What another recipe's `to_json` says otherwise, one phrase each: "size: 96 144 192 there, 8 8 8 now"."""
-        mine = self.to_json()
-        names = [name for name in {**mine, **stored} if mine.get(name) != stored.get(name)]
-        return [f"{name}: {_words(stored.get(name))} there, {_words(mine.get(name))} now" for name in names]
+        mine, other = self.to_json(), {**_LATER, **stored}
+        names = [name for name in {**mine, **other} if mine.get(name) != other.get(name)]
+        return [f"{name}: {_words(other.get(name))} there, {_words(mine.get(name))} now" for name in names]
+
+
+_LATER = {"intensity": "zscore", "intensity_over": "image", "n4": False}
+"""Options that recipes of earlier versions lack, with what was done then."""
 
 
 def _words(value: Any) -> str:
     if value is None:
         return "not set"
+    if isinstance(value, bool):
+        return "on" if value else "off"
     return " ".join(f"{part:g}" for part in value) if isinstance(value, list) else str(value)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ from medcl.imaging.volume import Volume
 from medcl.study.errors import BadInput
 
 MASK_MARGIN_MM = 10.0
-"""Kept around the labelled structure unless --margin says otherwise (ours: some of the tissue beside an organ)."""
+"""Kept around what is labelled or enhances unless --margin is given (ours: some of the tissue beside an organ)."""
 
 _INSIDE_TOLERANCE = 1e-6
 
@@ -32,12 +33,14 @@ class Known:
         labels: label map on the image's grid, None where the cohort names none.
         centre: (x, y, z) in RAS mm from the cohort's columns centre_x, centre_y, centre_z; None where empty.
         recipe: margin, size and spacing.
+        enhancing: mask of the part that enhances in the image's exam, on a grid of its own; None unless asked for.
     """
 
     image: Volume
     labels: Volume | None
     centre: tuple[float, float, float] | None
     recipe: Recipe
+    enhancing: Volume | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,14 +74,29 @@ def around_mask(known: Known) -> Region:
     marked = known.labels.voxels != 0
     if not marked.any():
         raise BadInput("its mask is empty (no voxel differs from 0), so --roi mask finds no region")
-    margin = MASK_MARGIN_MM if known.recipe.margin is None else known.recipe.margin
-    ends = []
-    for axis in range(3):
-        others = tuple(other for other in range(3) if other != axis)
-        ends.append(np.flatnonzero(marked.any(axis=others))[[0, -1]])
-    low, high = np.array(ends).T
-    reach = margin / np.array(known.image.spacing)
+    low, high = _ends(marked)
+    reach = _margin(known.recipe) / np.array(known.image.spacing)
     return _region(known.image, low - reach, high + reach)
+
+
+def around_enhancement(known: Known) -> Region:
+    """The box around the part that enhances between the phases of the exam, and --margin mm (10 unless told).
+
+    An image on another grid than the phases is cut at the same place in the patient.
+
+    Raises:
+        BadInput: the part lies outside of this image.
+    """
+    image, part = known.image, known.enhancing
+    if part is None:
+        raise BadInput("--roi enhancement needs the other images of its exam: prepare them together")
+    corners = np.array(list(product(*zip(*_ends(part.voxels), strict=True))))
+    places = np.array([to_index(image.affine, place) for place in to_mm(part.affine, corners)])
+    low, high = places.min(axis=0), places.max(axis=0)
+    if (high < 0).any() or (low > np.array(image.shape) - 1).any():
+        raise BadInput("what enhances in its exam lies outside of this image: leave the image out, or use --roi whole")
+    reach = _margin(known.recipe) / np.array(image.spacing)
+    return _region(image, low - reach, high + reach)
 
 
 def around_centre(known: Known) -> Region:
@@ -108,8 +126,23 @@ REGIONS: dict[str, Callable[[Known], Region]] = {
     "whole": whole_image,
     "mask": around_mask,
     "centre": around_centre,
+    "enhancement": around_enhancement,
 }
 """The regions by the word of --roi."""
+
+
+def _ends(marked: NDArray[np.bool_]) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
+    """First and last marked voxel, (z, y, x)."""
+    ends = []
+    for axis in range(3):
+        others = tuple(other for other in range(3) if other != axis)
+        ends.append(np.flatnonzero(marked.any(axis=others))[[0, -1]])
+    low, high = np.array(ends).T
+    return low, high
+
+
+def _margin(recipe: Recipe) -> float:
+    return MASK_MARGIN_MM if recipe.margin is None else recipe.margin
 
 
 def _region(image: Volume, first: NDArray[np.float64], last: NDArray[np.float64]) -> Region:

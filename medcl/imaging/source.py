@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,9 +53,17 @@ class Contents:
     image: bytes
     mask: bytes | None
 
-    def key(self, recipe: Recipe) -> str:
-        """Short hash of everything that decides what is stored: bytes, centre and recipe. Needs no decompression."""
+    def key(self, recipe: Recipe, exam: Sequence[Contents] = ()) -> str:
+        """Short hash of everything that decides what is stored: bytes, centre and recipe. Needs no decompression.
+
+        Args:
+            recipe: what is done.
+            exam: all images of the exam, this one too, where the recipe needs them.
+        """
         centre = self.source.centre if recipe.roi == "centre" else None
         parts = [self.image, self.mask or b"", repr(centre).encode(), recipe.key().encode()]
+        if recipe.needs_exam:
+            for other in exam:
+                parts += [other.image, other.mask or b""]
         digests = b"".join(hashlib.sha256(part).digest() for part in parts)
         return hashlib.sha256(digests).hexdigest()[:32]

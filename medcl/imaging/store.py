@@ -5,6 +5,7 @@
     fingerprint.json    the cohort in numbers
     volumes/CASE.npy    float16 in [0, 1], (z, y, x)
     labels/CASE.npy     uint8 or uint16, for images with a mask
+    quality.html        a page for people (medcl.workflows.quality)
 
 One file an image: adding an exam adds a file, and reading maps it into memory, so that memory stays flat however many
 there are.
@@ -32,6 +33,7 @@ from medcl.study.files import read_json
 MANIFEST = "manifest.csv"
 RECIPE = "recipe.json"
 FINGERPRINT = "fingerprint.json"
+PAGE = "quality.html"
 JOURNAL = "unfinished.jsonl"
 """Images prepared since the manifest was written; there only while `medcl preprocess` runs or after it was stopped."""
 

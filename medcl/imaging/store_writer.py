@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from medcl.imaging.fingerprint import cohort_fingerprint
 from medcl.imaging.prepare import Prepared
 from medcl.imaging.recipe import Recipe
-from medcl.imaging.store import FINGERPRINT, JOURNAL, MANIFEST, RECIPE, manifest_text, read_manifest, read_recipe
+from medcl.imaging.store import FINGERPRINT, JOURNAL, MANIFEST, PAGE, RECIPE, manifest_text, read_manifest, read_recipe
 from medcl.imaging.stored_volume import StoredVolume
 from medcl.study.errors import BadInput, RunFailed
 from medcl.study.files import (
@@ -67,7 +67,7 @@ class StoreWriter:
         path = Path(path)
         check_folder(path, recipe, overwrite)
         if overwrite:
-            for name in (MANIFEST, FINGERPRINT, JOURNAL):
+            for name in (MANIFEST, FINGERPRINT, JOURNAL, PAGE):
                 (path / name).unlink(missing_ok=True)
         if overwrite or not (path / RECIPE).exists():
             write_json(path / RECIPE, recipe.to_json())

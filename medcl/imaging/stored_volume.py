@@ -32,6 +32,10 @@ class StoredVolume:
         source_shape, source_spacing: of the canonical source, z, y, x.
         region_shape: of the region of interest before crop or pad.
         low, q01, median, q99, high: intensities of the source.
+        volume_content: hash of the stored volume, by which `medcl preprocess --verify` knows it again; "" in stores
+            that were made before it was noted.
+        scale, offset: a stored number s was offset + scale * s, where the intensity recipe did not cut it off (after
+            the bias field was taken out, with --n4); None in stores that were made before they were noted.
     """
 
     case: str
@@ -57,6 +61,9 @@ class StoredVolume:
     median: float
     q99: float
     high: float
+    volume_content: str = ""
+    scale: float | None = None
+    offset: float | None = None
 
     @property
     def matrix(self) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
@@ -74,12 +81,15 @@ class StoredVolume:
 
     @classmethod
     def from_row(cls, row: Mapping[str, str]) -> StoredVolume:
-        """The line that `to_row` wrote.
+        """The line that `to_row` wrote, or an older medcl that noted less.
 
         Raises:
             ValueError, KeyError: it is not one.
         """
-        return cls(**{name: _PARSERS.get(name, str)(row[name]) for name in COLUMNS})
+        if None in row.values():
+            raise ValueError("the line ends early")
+        there = [name for name in COLUMNS if name in row or name not in _LATER]
+        return cls(**{name: _PARSERS.get(name, str)(row[name]) for name in there})
 
 
 def stored_volume(names: Mapping[str, str], prepared: Prepared, recipe: str, key: str) -> StoredVolume:
@@ -113,11 +123,20 @@ def stored_volume(names: Mapping[str, str], prepared: Prepared, recipe: str, key
         median=levels.median,
         q99=levels.q99,
         high=levels.high,
+        volume_content=prepared.volume_content,
+        scale=prepared.levels.high - prepared.levels.low,
+        offset=prepared.levels.low,
     )
 
 
 def _text(value: Any) -> str:
+    if value is None:
+        return ""
     return " ".join(repr(part) for part in value) if isinstance(value, tuple) else str(value)
+
+
+def _number(text: str) -> float | None:
+    return float(text) if text else None
 
 
 def _whole_numbers(text: str) -> tuple[int, ...]:
@@ -143,6 +162,7 @@ def _sixteen(text: str) -> Numbers:
 
 NAMES = ("case", "patient", "exam", "sequence", "modality", "site")
 COLUMNS = tuple(field.name for field in fields(StoredVolume))
+_LATER = ("volume_content", "scale", "offset")  # columns that manifests of earlier versions lack
 _PARSERS: dict[str, Any] = {
     "shape": _whole_numbers,
     "source_shape": _whole_numbers,
@@ -151,4 +171,5 @@ _PARSERS: dict[str, Any] = {
     "source_spacing": _three_numbers,
     "affine": _sixteen,
     **dict.fromkeys(("low", "q01", "median", "q99", "high"), float),
+    **dict.fromkeys(("scale", "offset"), _number),
 }

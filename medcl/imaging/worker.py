@@ -5,18 +5,20 @@ Imported by freshly started processes, so it must stay light: NumPy and nibabel,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
-from medcl.imaging.prepare import prepare_contents
+from medcl.imaging.prepare import BadExam, prepare_together
 from medcl.imaging.recipe import Recipe
 from medcl.imaging.source import Source
 from medcl.imaging.store_writer import is_intact, write_files
 from medcl.imaging.stored_volume import StoredVolume, stored_volume
 from medcl.study.errors import BadInput, RunFailed
 from medcl.study.files import Unsettled
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Job:
         names: case, patient, exam, sequence, modality, site.
         source: its files and centre.
         recipe: what to do.
-        folder: the store; None only checks that the image can be prepared, and writes nothing.
+        folder: the store; None where nothing is written (`medcl.imaging.check`).
         known: its entry of an earlier run, if any.
         mark: of the StoreWriter that settles what is written.
     """
@@ -42,12 +44,21 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a job: its entry, or its problems; its files may be noted once all of `unsettled` are settled."""
+    """What became of a job.
+
+    Attributes:
+        status: a kept image was not looked at again.
+        entry: of the manifest, unless it is bad.
+        problems: why it is bad.
+        unsettled: files that must be settled before the entry may be noted.
+        warnings: what is odd about the image.
+    """
 
     status: Literal["prepared", "kept", "bad"]
     entry: StoredVolume | None = None
     problems: tuple[str, ...] = ()
     unsettled: tuple[Unsettled, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def work(job: Job) -> Outcome:
@@ -56,24 +67,69 @@ def work(job: Job) -> Outcome:
     Raises:
         RunFailed: the disk is full or cannot be written to, or memory is short.
     """
+    return work_together([job])[0]
+
+
+def work_together(exam: Sequence[Job]) -> list[Outcome]:
+    """As `work`, for the images of one exam, whose preparation depends on each other.
+
+    None is prepared when one of them is bad: the others would come out otherwise without it.
+
+    Raises:
+        RunFailed: as `work`.
+    """
     try:
-        return _work(job)
-    except BadInput as error:
-        return Outcome("bad", problems=tuple(error.problems))
+        return _work(exam)
     except MemoryError as error:
         raise RunFailed(
-            f"{job.source.image}: not enough memory to prepare it; use fewer --workers and run again: "
+            f"{exam[0].source.image}: not enough memory to prepare it; use fewer --workers and run again: "
             "what was prepared is kept."
         ) from error
 
 
-def _work(job: Job) -> Outcome:
-    contents = job.source.read()
-    key = contents.key(job.recipe)
-    known = job.known
-    if known is not None and job.folder is not None and known.key == key and is_intact(job.folder, known):
-        return Outcome("kept", known.renamed(job.names))
-    prepared = prepare_contents(contents, job.recipe)
-    entry = stored_volume(job.names, prepared, job.recipe.key(), key)
-    written = () if job.folder is None else write_files(job.folder, entry, prepared, job.mark)
-    return Outcome("prepared", entry, unsettled=written)
+def _work(exam: Sequence[Job]) -> list[Outcome]:
+    recipe, folder = exam[0].recipe, exam[0].folder
+    read = [attempt(job.source.read) for job in exam]
+    contents = [each for each, _ in read if each is not None]
+    if len(contents) < len(exam):
+        return _bad(exam, [problems for _, problems in read])
+    keys = [each.key(recipe, contents) for each in contents]
+    known = [
+        job.known if job.known is not None and folder is not None and job.known.key == key else None
+        for job, key in zip(exam, keys, strict=True)
+    ]
+    if folder is not None and all(entry is not None and is_intact(folder, entry) for entry in known):
+        return [Outcome("kept", e.renamed(job.names)) for e, job in zip(known, exam, strict=True) if e is not None]
+    try:
+        prepared = prepare_together(contents, recipe)
+    except BadInput as error:
+        return _bad(exam, problems_of(error, len(exam)))
+    outcomes = []
+    for job, key, image in zip(exam, keys, prepared, strict=True):
+        entry = stored_volume(job.names, image, recipe.key(), key)
+        written = () if folder is None else write_files(folder, entry, image, job.mark)
+        outcomes.append(Outcome("prepared", entry, unsettled=written, warnings=image.warnings))
+    return outcomes
+
+
+def attempt(step: Callable[[], Result]) -> tuple[Result | None, tuple[str, ...]]:
+    """The result of a step, or None and why the input is bad."""
+    try:
+        return step(), ()
+    except BadInput as error:
+        return None, tuple(error.problems)
+
+
+def problems_of(error: BadInput, images: int) -> list[tuple[str, ...]]:
+    """What `prepare_together` found, image by image; what concerns them together stands with the first."""
+    return error.by_image if isinstance(error, BadExam) else [tuple(error.problems), *[()] * (images - 1)]
+
+
+def _bad(exam: Sequence[Job], problems: Sequence[tuple[str, ...]]) -> list[Outcome]:
+    """Every image of an exam with its problems, or with the name of the one that has some."""
+    first = next(job.names["case"] for job, found in zip(exam, problems, strict=True) if found)
+    beside = f"cannot be prepared without {first}, of the same exam: correct that one."
+    return [
+        Outcome("bad", problems=found or (f"{job.source.image}: {beside}",))
+        for job, found in zip(exam, problems, strict=True)
+    ]

@@ -9,7 +9,7 @@ import torch
 
 from medcl.study.errors import BadInput
 from medcl.study.plural import counted
-from medcl.training.membership import Membership, membership
+from medcl.training.launching.membership import Membership, membership
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 

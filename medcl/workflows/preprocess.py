@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -17,25 +17,26 @@ from medcl.imaging.recipe import PAPER_SIZE, Recipe
 from medcl.study.errors import BadInput, MedclError
 from medcl.study.folder import Study
 from medcl.study.plural import counted
+from medcl.workflows.clinical_options import ClinicalOptions
 from medcl.workflows.ingest import Ingested, IngestOptions, ingest
 from medcl.workflows.options import flag
+from medcl.workflows.preprocess_jobs import by_exam, cohort_jobs, notes_on
+from medcl.workflows.quality import write_quality_page
+from medcl.workflows.verify import Verified, verify
 
 if TYPE_CHECKING:
     from medcl.imaging.store_writer import StoreWriter
-    from medcl.imaging.stored_volume import StoredVolume
     from medcl.imaging.worker import Job, Outcome
     from medcl.study.cohort import Cohort
 
-CENTRE_COLUMNS = ("centre_x", "centre_y", "centre_z")
-DIFFERENT_SPACING = 1.05
-"""Ratio of the widest to the narrowest spacing of a cohort from which on the user is told."""
+SHOWN_WARNINGS = 5
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 log = logging.getLogger("medcl")
 
 
-class PreprocessOptions(IngestOptions):
+class PreprocessOptions(IngestOptions, ClinicalOptions):
     """Make model-ready volumes of the cohort's images.
 
     Each image is read in canonical RAS+, cut to its region of interest, resampled, normalised (z-score, clip to +-5,
@@ -51,15 +52,15 @@ class PreprocessOptions(IngestOptions):
     spacing: tuple[float, float, float] | None = flag(
         None, "Resample to this spacing in mm; each image keeps its own unless told.", metavar="Z Y X"
     )
-    roi: Literal["whole", "mask", "centre"] = flag(
+    roi: Literal["whole", "mask", "centre", "enhancement"] = flag(
         "whole",
-        "Region of interest: the whole image, the labels of the column mask, or the point in the columns "
-        "centre_x, centre_y, centre_z (RAS mm).",
+        "Region of interest: the whole image, the labels of the column mask, the point in the columns "
+        "centre_x, centre_y, centre_z (RAS mm), or the largest part that enhances between the phases of an exam.",
     )
     margin: float | None = flag(
         None,
-        "Kept around the region on every side, in mm; 10 around a mask and what --size holds around a centre "
-        "unless told.",
+        "Kept around the region on every side, in mm; 10 around a mask or enhancement and what --size holds "
+        "around a centre unless told.",
         metavar="MM",
         ge=0,
     )
@@ -68,10 +69,29 @@ class PreprocessOptions(IngestOptions):
         "Map these Hounsfield units to 0 and 1 instead of normalising each image by its own intensities.",
         metavar="LOW HIGH",
     )
+    intensity: Literal["zscore", "percentile"] = flag(
+        "zscore",
+        "How each image comes to 0..1 by its own intensities: z-score, clip to +-5 deviations, least and greatest to 0 "
+        "and 1; or the 1st and 99th percentile to 0 and 1.",
+    )
+    intensity_over: Literal["image", "exam"] = flag(
+        "image",
+        "Whose intensities count: each image's own, or those of all images of an exam and modality together, so that "
+        "phases stay comparable.",
+    )
+    n4: bool = flag(False, "Take the coil's bias field out of MR images first, by N4 (needs pip install 'medcl[n4]').")
     workers: int | None = flag(None, "Processes that work side by side; one for each core unless told.", ge=1)
-    check: bool = flag(False, "Read everything and report every problem, but write nothing.")
+    check: bool = flag(
+        False,
+        "Read everything, clinical tables too, and report every error and everything odd by row, but write nothing.",
+    )
+    verify: bool = flag(
+        False, "Compare the store's files with its manifest and name what is damaged, missing or extra."
+    )
     skip_bad: bool = flag(False, "Leave out images that cannot be used and note them in fingerprint.json.")
     overwrite: bool = flag(False, "Make the store again from the start; with --from, replace cohort.csv.")
+    quality: bool = flag(True, "Write quality.html beside the volumes: every image at a glance, outliers first.")
+    no_ids: bool = flag(False, "Number the patients on quality.html instead of naming them.")
 
     @field_validator("name")
     @classmethod
@@ -98,11 +118,24 @@ class PreprocessOptions(IngestOptions):
     def _agree(self) -> PreprocessOptions:
         problems = []
         if self.margin is not None and self.roi == "whole":
-            problems.append("--margin is kept around a region: give --roi mask or --roi centre too.")
+            problems.append("--margin is kept around a region: give --roi mask, centre or enhancement too.")
         if self.margin == 0 and self.roi == "centre":
             problems.append("--margin 0 around a centre leaves one voxel: give the mm to keep, or leave it out.")
+        if self.hu_window is not None and (self.intensity != "zscore" or self.intensity_over != "image"):
+            problems.append(
+                "--hu-window is the same for all images, whatever their intensities: leave out --intensity and "
+                "--intensity-over."
+            )
+        if self.hu_window is not None and self.n4:
+            problems.append("--n4 is for MR, --hu-window for CT: leave one of them out.")
         if self.check and (self.skip_bad or self.overwrite):
             problems.append("--check writes nothing: leave out --skip-bad and --overwrite.")
+        if self.verify and (self.check or self.skip_bad or self.overwrite or self.from_ is not None):
+            problems.append(
+                "--verify reads a store and writes nothing: leave out --check, --skip-bad, --overwrite, --from."
+            )
+        if self.no_ids and not self.quality:
+            problems.append("--no-ids is about the page that --no-quality leaves out: leave one of them out.")
         if self.from_ is not None and self.check:
             problems.append("--from writes a cohort.csv, --check writes nothing: leave one of them out.")
         if self.from_ is None and self.pseudonymize:
@@ -113,7 +146,7 @@ class PreprocessOptions(IngestOptions):
 
     def recipe(self) -> Recipe:
         """The options that decide what the volumes hold."""
-        return Recipe(self.size, self.spacing, self.roi, self.margin, self.hu_window)
+        return Recipe(**{field.name: getattr(self, field.name) for field in fields(Recipe)})
 
 
 @dataclass(frozen=True)
@@ -128,6 +161,8 @@ class Preprocessed:
         patients: how many the images are of.
         size: of the volumes, z y x.
         seconds: it took.
+        warnings: with --check, what is odd about images and tables but does not stop preprocessing.
+        page: the quality page; None without.
     """
 
     folder: Path | None
@@ -138,135 +173,147 @@ class Preprocessed:
     patients: int
     size: tuple[int, int, int]
     seconds: float
+    warnings: list[str] = field(default_factory=list)
+    page: Path | None = None
 
 
-def preprocess_or_ingest(options: PreprocessOptions) -> Preprocessed | Ingested:
+def preprocess_or_ingest(options: PreprocessOptions) -> Preprocessed | Ingested | Verified:
     """What the command does: write a first cohort with --from, else prepare the images of the cohort that is there.
 
     Raises:
-        BadInput, RunFailed: as `ingest` and `preprocess`.
+        BadInput, RunFailed: as `ingest`, `verify` and `preprocess`.
     """
+    if options.verify:
+        return verify(Study.find(options.study), options.name, options.workers)
     if options.from_ is None:
         return preprocess(options)
     return ingest(options, workers=options.workers, overwrite=options.overwrite)
 
 
 def preprocess(options: PreprocessOptions) -> Preprocessed:
-    """Prepare all images of a study.
+    """Prepare all images of a study, or report on them with --check.
 
     Raises:
         BadInput: the table or images cannot be used (all are named; what could be prepared is kept), or the store was
             made with other options.
         RunFailed: the disk is full, or a worker process was ended.
     """
+    from medcl.imaging.bias_field import require_simpleitk
     from medcl.imaging.store_writer import StoreWriter, check_folder
     from medcl.study.cohort import read_cohort
     from medcl.workflows.progress import progress
 
     started = time.monotonic()
     study = Study.find(options.study)
+    if options.n4:
+        require_simpleitk()
+    if options.check:
+        return _checked(study, options, started)
     folder, recipe = study.preprocessed(options.name), options.recipe()
-    check_folder(folder, recipe, options.overwrite or options.check)
+    check_folder(folder, recipe, options.overwrite)
     cohort = read_cohort(study.cohort_file, need_images=False)  # missing files are told with the images' other faults
     for note in cohort.notes:
         log.info(note)
-    if recipe.roi == "mask" and not (cohort.frame["mask"] != "").any():
-        raise BadInput(
-            f"--roi mask: {study.cohort_file} has no column mask with values. Add the label maps' paths, or use "
-            "--roi whole or --roi centre."
-        )
-    writer = None if options.check else StoreWriter.begin(folder, recipe, options.overwrite)
-    jobs = _jobs(cohort, recipe, writer)
+    writer = StoreWriter.begin(folder, recipe, options.overwrite)
     outcomes: dict[str, Outcome] = {}
     try:
-        with progress("Checking" if options.check else "Preprocessing", len(jobs)) as step:
-            for job, outcome in _worked(jobs, options.workers, writer):
+        jobs = cohort_jobs(cohort, recipe, writer)
+        with progress("Preprocessing", len(jobs)) as step:
+            for job, outcome in _worked(by_exam(jobs, cohort, recipe), options.workers, writer):
                 outcomes[job.names["case"]] = outcome
-                if writer is not None and outcome.entry is not None and outcome.entry != job.known:
+                if outcome.entry is not None and outcome.entry != job.known:
                     writer.add(outcome.entry)
                 step(1, job.names["case"])
         left_out = _left_out(cohort, outcomes, options)
     except MedclError:
-        if writer is not None:
-            writer.abandon()
+        writer.abandon()
         raise
     entries = [entry for job in jobs if (entry := outcomes[job.names["case"]].entry) is not None]
-    for note in _notes(entries, recipe):
+    for note in [*_warnings(outcomes), *notes_on(entries, recipe)]:
         log.info(note)
-    if writer is not None:
-        removed = writer.finish(entries, [{"case": case, "problem": problem} for case, problem in left_out])
-        if removed:
-            was = "was" if len(removed) == 1 else "were"
-            log.info(f"{counted(len(removed), 'file')} of images that are no longer in the cohort {was} removed.")
+    removed = writer.finish(entries, [{"case": case, "problem": problem} for case, problem in left_out])
+    if removed:
+        was = "was" if len(removed) == 1 else "were"
+        log.info(f"{counted(len(removed), 'file')} of images that are no longer in the cohort {was} removed.")
     kept = sum(outcome.status == "kept" for outcome in outcomes.values())
+    seconds = time.monotonic() - started  # of the images; the page is beside
+    page = _page(folder, cohort, outcomes, left_out, options)
     return Preprocessed(
-        folder=folder if writer is not None else None,
+        folder=folder,
         images=len(entries),
         prepared=len(entries) - kept,
         kept=kept,
         left_out=left_out,
         patients=len({entry.patient for entry in entries}),
         size=recipe.size,
-        seconds=time.monotonic() - started,
+        seconds=seconds,
+        page=page,
     )
 
 
-def _worked(jobs: Sequence[Job], workers: int | None, writer: StoreWriter | None) -> Iterator[tuple[Job, Outcome]]:
+def _page(
+    folder: Path,
+    cohort: Cohort,
+    outcomes: Mapping[str, Outcome],
+    left_out: Sequence[tuple[str, str]],
+    options: PreprocessOptions,
+) -> Path | None:
+    """The quality page, made anew; with --no-quality an older one goes, since it may show other images."""
+    if options.quality:
+        odd = {case: outcome.warnings for case, outcome in outcomes.items()}
+        kept = sum(outcome.status == "kept" for outcome in outcomes.values())
+        return write_quality_page(folder, cohort, left_out=left_out, odd=odd, kept=kept, no_ids=options.no_ids)
+    from medcl.imaging.store import PAGE
+
+    if (folder / PAGE).exists():
+        (folder / PAGE).unlink()
+        log.info(f"{folder / PAGE} of an earlier run was removed (--no-quality).")
+    return None
+
+
+def _checked(study: Study, options: PreprocessOptions, started: float) -> Preprocessed:
+    """What --check does instead."""
+    from medcl.workflows.integrity import check_cohort
+
+    entries, warnings = check_cohort(study, options, options.recipe(), options.workers)
+    return Preprocessed(
+        folder=None,
+        images=len(entries),
+        prepared=0,
+        kept=0,
+        left_out=[],
+        patients=len({entry.patient for entry in entries}),
+        size=options.size,
+        seconds=time.monotonic() - started,
+        warnings=warnings,
+    )
+
+
+def _warnings(outcomes: Mapping[str, Outcome]) -> list[str]:
+    """What is odd about the images that were prepared now: the first few, and how to see all."""
+    found = [f"{case}: {warning}" for case, outcome in outcomes.items() for warning in outcome.warnings]
+    if len(found) > SHOWN_WARNINGS:
+        more = f"{len(found) - SHOWN_WARNINGS} more warnings: `medcl preprocess --check` tells all."
+        found[SHOWN_WARNINGS:] = [more]
+    return found
+
+
+def _worked(exams: Sequence[list[Job]], workers: int | None, writer: StoreWriter) -> Iterator[tuple[Job, Outcome]]:
     """Each job with its outcome, when its files are safe on the disk; images are prepared while the disk is awaited."""
-    from medcl.imaging.worker import work
+    from medcl.imaging.worker import work_together
     from medcl.workflows.pool import behind, run_jobs, usable_cores
 
-    def settle(done: tuple[Job, Outcome]) -> None:
-        for unsettled in done[1].unsettled:
-            unsettled.settle()
+    def settle(done: tuple[list[Job], list[Outcome]]) -> None:
+        for outcome in done[1]:
+            for unsettled in outcome.unsettled:
+                unsettled.settle()
 
     try:
-        with closing(run_jobs(work, jobs, workers)) as results:  # closed before what nobody settled is swept
-            yield from behind(settle, results, threads=workers or usable_cores())
+        with closing(run_jobs(work_together, exams, workers)) as results:  # closed before what nobody settled is swept
+            for exam, outcomes in behind(settle, results, threads=workers or usable_cores()):
+                yield from zip(exam, outcomes, strict=True)
     finally:
-        if writer is not None:
-            writer.sweep()
-
-
-def _jobs(cohort: Cohort, recipe: Recipe, writer: StoreWriter | None) -> list[Job]:
-    """One job for each row of the cohort."""
-    from medcl.imaging.source import Source
-    from medcl.imaging.stored_volume import NAMES
-    from medcl.imaging.worker import Job
-
-    centres = _centres(cohort) if recipe.roi == "centre" else {}
-    jobs = []
-    for row in cohort.frame.to_dict("records"):
-        case = row["case"]
-        jobs.append(
-            Job(
-                names={name: row[name] for name in NAMES},
-                source=Source(Path(row["image"]), Path(row["mask"]) if row["mask"] else None, centres.get(case)),
-                recipe=recipe,
-                folder=writer.path if writer else None,
-                known=writer.known.get(case) if writer else None,
-                mark=writer.mark if writer else "",
-            )
-        )
-    return jobs
-
-
-def _centres(cohort: Cohort) -> dict[str, tuple[float, float, float]]:
-    """The points of --roi centre by case, RAS mm; rows where one of the three is missing are left out."""
-    problems, columns = [], []
-    for name in CENTRE_COLUMNS:
-        try:
-            variable = cohort.variable(name)
-        except BadInput as error:
-            problems += error.problems
-            continue
-        if variable.kind != "numeric":
-            problems.append(f"{cohort.file}: column '{variable.header}' holds words, expected RAS mm.")
-        columns.append(variable.values)
-    if problems:
-        raise BadInput([*problems, "--roi centre takes the point from the columns centre_x, centre_y, centre_z."])
-    rows = zip(cohort.cases(), *columns, strict=True)
-    return {case: (float(x), float(y), float(z)) for case, x, y, z in rows if x == x and y == y and z == z}
+        writer.sweep()
 
 
 def _left_out(cohort: Cohort, outcomes: dict[str, Outcome], options: PreprocessOptions) -> list[tuple[str, str]]:
@@ -281,7 +328,7 @@ def _left_out(cohort: Cohort, outcomes: dict[str, Outcome], options: PreprocessO
     usable = len(outcomes) - len(bad)
     heading = f"{len(bad)} of {counted(len(outcomes), 'image')} of {cohort.file} cannot be used."
     lines = [f"{case} (row {rows[case]}): {problem}" for case in ordered for problem in bad[case]]
-    if options.check or not usable:
+    if not usable:
         raise BadInput([heading, *lines])
     raise BadInput(
         [
@@ -292,37 +339,3 @@ def _left_out(cohort: Cohort, outcomes: dict[str, Outcome], options: PreprocessO
             "or leave these images out with --skip-bad.",
         ]
     )
-
-
-def _notes(entries: Sequence[StoredVolume], recipe: Recipe) -> list[str]:
-    """What the user should know about images that can be used."""
-    notes = []
-    same: dict[str, list[str]] = {}
-    for entry in entries:
-        same.setdefault(entry.content, []).append(entry.case)
-    twice = [" = ".join(cases) for cases in same.values() if len(cases) > 1]
-    if twice:
-        notes.append(f"The same voxels stand under several names: {_some(twice)}.")
-    cut = [e for e in entries if any(n > m for n, m in zip(e.region_shape, e.shape, strict=True))]
-    if cut:
-        larger, was = ("is larger than", "was") if len(cut) == 1 else ("are larger than", "were")
-        largest = [max(e.region_shape[axis] for e in cut) for axis in range(3)]
-        notes.append(
-            f"{len(cut)} of {counted(len(entries), 'image')} {larger} --size {_words(recipe.size)} and {was} cut "
-            f"(up to {_words(largest)} voxels, z y x)."
-        )
-    if recipe.spacing is None and len(entries) > 1:
-        spans = [(min(axis), max(axis)) for axis in zip(*(e.source_spacing for e in entries), strict=True)]
-        if any(high > low * DIFFERENT_SPACING for low, high in spans):
-            shown = ", ".join(f"{name} {low:.3g}-{high:.3g}" for name, (low, high) in zip("zyx", spans, strict=True))
-            notes.append(f"Voxel spacings differ between images ({shown} mm): --spacing Z Y X makes them one.")
-    return notes
-
-
-def _words(numbers: Iterable[int]) -> str:
-    return " ".join(map(str, numbers))
-
-
-def _some(texts: Sequence[str], most: int = 5) -> str:
-    more = f" and {len(texts) - most} more" if len(texts) > most else ""
-    return "; ".join(texts[:most]) + more

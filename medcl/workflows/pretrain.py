@@ -186,7 +186,7 @@ def _pretrain(options: PretrainOptions) -> Pretrained:
     from medcl.training.device import describe_device
     from medcl.training.distributed import is_main, require_same, world_size
     from medcl.training.interrupt import Interrupted
-    from medcl.training.process_list import list_processes
+    from medcl.training.launching.process_list import list_processes
     from medcl.workflows.fold import build_fold, dry_run_fold, prepare, settle_micro_batch, train_fold
 
     started = time.monotonic()

@@ -14,8 +14,8 @@ from typing import TypeVar
 import medcl
 from medcl.study.errors import BadInput
 from medcl.study.plural import counted
-from medcl.training.address import Address
-from medcl.training.membership import GUARD, Membership, NotYetWorker, membership
+from medcl.training.launching.address import Address
+from medcl.training.launching.membership import GUARD, Membership, NotYetWorker, membership
 from medcl.workflows.options import flag_name
 from medcl.workflows.training_options import TrainingOptions
 
@@ -93,7 +93,7 @@ def _from_here(work: Callable[[Chosen], Result], options: Chosen) -> Result:
         require_gpus(processes, options.device)
     if not several:
         return work(options)
-    from medcl.training.launch import launch
+    from medcl.training.launching.launch import launch
 
     log.info(_told(processes, options))
     return launch(
@@ -122,7 +122,7 @@ def _as_member(work: Callable[[Chosen], Result], options: Chosen, member: Member
     if options.rendezvous is not None and member.rank == 0:
         log.info(f"Without effect in this run, whose processes {member.launcher} started: --rendezvous.")
     from medcl.training.device import resolve_device
-    from medcl.training.join import PeerFailed, joined
+    from medcl.training.launching.join import PeerFailed, joined
 
     try:
         with joined(member, resolve_device(options.device), options.node_timeout):

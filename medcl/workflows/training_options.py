@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import field_validator
 
-from medcl.training.address import Address
+from medcl.training.launching.address import Address
 from medcl.training.settings import TrainingSettings
 from medcl.workflows.options import Options, flag
 

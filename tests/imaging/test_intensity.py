@@ -8,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from imaging_phantoms import QUICK, seeds
 
-from medcl.imaging.intensity import CLIP_DEVIATIONS, hu_window, is_constant, normalise
+from medcl.imaging.intensity import (
+    CLIP_DEVIATIONS,
+    Levels,
+    hu_window,
+    is_constant,
+    normalise,
+    normalised,
+    percentile_levels,
+    zscore_levels,
+)
 
 
 def three_steps(voxels: np.ndarray) -> np.ndarray:
@@ -124,3 +133,36 @@ def test_slices_of_different_brightness_have_one_scale() -> None:
 def test_hounsfield_window() -> None:
     voxels = np.array([-2000, -160, 40, 240, 3000], np.float32).reshape(1, 1, 5)
     np.testing.assert_allclose(hu_window(voxels, -160, 240).ravel(), [0, 0, 0.5, 1, 1])
+
+
+@QUICK
+@given(seed=seeds, scale=st.floats(1e-3, 1e6), outliers=st.integers(0, 3))
+def test_levels_are_what_became_0_and_1(seed: int, scale: float, outliers: int) -> None:
+    rng = np.random.default_rng(seed)
+    voxels = (rng.normal(3, 1, (4, 9, 10)) * scale).astype(np.float32)
+    voxels.reshape(-1)[:outliers] *= 40 * rng.choice([-1, 1])
+    result, levels = normalised(voxels)
+    again = levels.low + result.astype(np.float64) * (levels.high - levels.low)
+    reach = levels.high - levels.low
+    np.testing.assert_allclose(again, np.clip(voxels, levels.low, levels.high), atol=1e-5 * reach)
+    alone = zscore_levels([voxels])
+    assert (alone.low, alone.high) == pytest.approx((levels.low, levels.high), rel=1e-4, abs=1e-5 * reach)
+
+
+@QUICK
+@given(seed=seeds, parts=st.integers(1, 4))
+def test_levels_of_several_images_are_those_of_one_that_holds_them_all(seed: int, parts: int) -> None:
+    rng = np.random.default_rng(seed)
+    images = [rng.normal(50 * n, 1 + n, (1 + n, 6, 7)).astype(np.float32) for n in range(parts)]
+    images[0][0, 0, 0] = 1e4
+    whole = np.concatenate(images)
+    mean, deviation = whole.mean(dtype=np.float64), whole.std(dtype=np.float64)
+    levels = zscore_levels(images)
+    assert levels.low == pytest.approx(max(whole.min(), mean - 5 * deviation), rel=1e-5)
+    assert levels.high == pytest.approx(min(whole.max(), mean + 5 * deviation), rel=1e-5)
+    joint = percentile_levels(images)
+    assert (joint.low, joint.high) == pytest.approx(tuple(np.percentile(whole.astype(np.float64), (1, 99))), rel=1e-5)
+
+
+def test_percentiles_known_answer() -> None:
+    assert percentile_levels([np.arange(101, dtype=np.float32).reshape(1, 1, 101)]) == Levels(1, 99)

@@ -12,9 +12,20 @@ OTHERS = [
     Recipe(size=(96, 144, 193)),
     Recipe(spacing=(1.0, 1.0, 1.0)),
     Recipe(roi="mask"),
+    Recipe(roi="enhancement"),
     Recipe(roi="mask", margin=5.0),
     Recipe(hu_window=(-160.0, 240.0)),
+    Recipe(intensity="percentile"),
+    Recipe(intensity_over="exam"),
+    Recipe(n4=True),
 ]
+
+OF_EARLIER_VERSIONS = {
+    "89303bd5c68c7dc8": Recipe(),
+    "271f0878f3a1ebac": Recipe(hu_window=(-200.0, 300.0)),
+    "2653a23b80b657cb": Recipe(size=(4, 5, 6), spacing=(1.0, 2.0, 3.0), roi="mask", margin=5.0),
+}
+"""Keys that stand in stores and encoder cards made before there was --intensity."""
 
 
 def test_the_default_is_the_papers_size() -> None:
@@ -31,6 +42,18 @@ def test_it_is_read_back_from_json(recipe: Recipe) -> None:
     again = Recipe.from_json(json.loads(json.dumps(recipe.to_json())))
     assert again == recipe
     assert again.key() == recipe.key()
+
+
+@pytest.mark.parametrize("key", OF_EARLIER_VERSIONS)
+def test_keys_of_earlier_versions_hold(key: str) -> None:
+    assert OF_EARLIER_VERSIONS[key].key() == key
+
+
+def test_a_recipe_of_an_earlier_version_is_read() -> None:
+    stored = {"format": 1, "size": [4, 5, 6], "spacing": None, "roi": "whole", "margin": None, "hu_window": None}
+    assert Recipe.from_json(stored) == Recipe(size=(4, 5, 6))
+    assert Recipe(size=(4, 5, 6)).differences(stored) == []
+    assert Recipe(size=(4, 5, 6), n4=True).differences(stored) == ["n4: off there, on now"]
 
 
 def test_differences_are_told_in_words() -> None:

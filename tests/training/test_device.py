@@ -6,7 +6,7 @@ import torch
 from medcl.study.errors import BadInput
 from medcl.training import device
 from medcl.training.device import describe_device, require_gpus, resolve_device
-from medcl.training.membership import Membership
+from medcl.training.launching.membership import Membership
 
 
 @pytest.mark.parametrize(("there", "expected"), [(True, "cuda"), (False, "cpu")])

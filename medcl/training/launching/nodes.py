@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from medcl.study.errors import BadInput
-from medcl.training.address import Address
-from medcl.training.meeting import HOST_STAYS_SECONDS, Store, below, open_store, wait_for_all
+from medcl.training.launching.address import Address
+from medcl.training.launching.meeting import HOST_STAYS_SECONDS, Store, below, open_store, wait_for_all
 
 _LATER = "later"
 

@@ -16,9 +16,17 @@ import torch.distributed as dist
 
 from medcl.study.errors import BadInput, RunFailed
 from medcl.training.distributed import barrier, gather_objects
-from medcl.training.failure import Failure
-from medcl.training.meeting import HOST_STAYS_SECONDS, Store, below, claim, first_failure, open_store, wait_for_all
-from medcl.training.membership import Membership
+from medcl.training.launching.failure import Failure
+from medcl.training.launching.meeting import (
+    HOST_STAYS_SECONDS,
+    Store,
+    below,
+    claim,
+    first_failure,
+    open_store,
+    wait_for_all,
+)
+from medcl.training.launching.membership import Membership
 
 BACKENDS = {"cpu": "gloo", "cuda": "cpu:gloo,cuda:nccl"}
 """With GPUs too, what the hosts tell each other goes over gloo and never touches a GPU."""

@@ -13,10 +13,10 @@ from types import FrameType
 from typing import Any
 
 from medcl.training.device import resolve_device
-from medcl.training.failure import Failure
 from medcl.training.interrupt import STOP_SIGNALS, Interrupted
-from medcl.training.join import PeerFailed, joined
-from medcl.training.membership import membership
+from medcl.training.launching.failure import Failure
+from medcl.training.launching.join import PeerFailed, joined
+from medcl.training.launching.membership import membership
 
 PID, DONE = "pid", "done"
 """Files of a worker, beside torch's error file of the worker: its process, and that its work ended well."""

@@ -23,12 +23,12 @@ from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from medcl.study.errors import BadInput
-from medcl.training.address import Address
-from medcl.training.crew import Crew
 from medcl.training.interrupt import STOP_SIGNALS, notify
-from medcl.training.membership import GUARD
-from medcl.training.nodes import nodes_met
-from medcl.training.worker import work_as_member
+from medcl.training.launching.address import Address
+from medcl.training.launching.crew import Crew
+from medcl.training.launching.membership import GUARD
+from medcl.training.launching.nodes import nodes_met
+from medcl.training.launching.worker import work_as_member
 
 Argument = TypeVar("Argument")
 Result = TypeVar("Result")

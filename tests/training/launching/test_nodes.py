@@ -15,9 +15,9 @@ import pytest
 from crews import free_port, outcome, start, workers
 
 from medcl.study.errors import BadInput, MedclError
-from medcl.training import meeting
-from medcl.training.address import Address
-from medcl.training.nodes import nodes_met
+from medcl.training.launching import meeting
+from medcl.training.launching.address import Address
+from medcl.training.launching.nodes import nodes_met
 
 pytestmark = [pytest.mark.ddp, pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes need Linux")]
 

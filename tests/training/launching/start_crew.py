@@ -14,10 +14,10 @@ import crew_toy
 import torch
 
 from medcl.study.errors import MedclError
-from medcl.training.address import Address
-from medcl.training.join import PeerFailed, joined
-from medcl.training.launch import launch
-from medcl.training.membership import membership
+from medcl.training.launching.address import Address
+from medcl.training.launching.join import PeerFailed, joined
+from medcl.training.launching.launch import launch
+from medcl.training.launching.membership import membership
 
 
 def run(how: str, name: str, argument: str, options: str = "null") -> object:

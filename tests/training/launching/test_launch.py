@@ -13,9 +13,9 @@ import pytest
 from crews import kill, lives, outcome, start, wait_until, workers
 
 from medcl.study.errors import BadInput, MedclError, RunFailed
-from medcl.training.failure import WorkerFault
-from medcl.training.launch import launch
-from medcl.training.membership import GUARD
+from medcl.training.launching.failure import WorkerFault
+from medcl.training.launching.launch import launch
+from medcl.training.launching.membership import GUARD
 
 pytestmark = [pytest.mark.ddp, pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes need Linux")]
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from medcl.training.address import Address
+from medcl.training.launching.address import Address
 
 
 @pytest.mark.parametrize(

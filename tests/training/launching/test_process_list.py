@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from medcl.training.device import describe_device
-from medcl.training.process_list import list_processes
+from medcl.training.launching.process_list import list_processes
 from tests.training.ranks import in_ranks
 
 CPU = torch.device("cpu")

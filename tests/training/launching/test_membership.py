@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medcl.study.errors import BadInput
-from medcl.training.membership import (
+from medcl.training.launching.membership import (
     GUARD,
     SLURM_PORTS,
     Membership,

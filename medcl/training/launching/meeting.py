@@ -18,7 +18,7 @@ from torch.distributed import (  # type: ignore[attr-defined]  # public, but not
 from torch.distributed import Store as Store  # type: ignore[attr-defined]
 
 from medcl.study.errors import BadInput, RunFailed
-from medcl.training.failure import Failure
+from medcl.training.launching.failure import Failure
 
 _CAME = "came"
 _FAILED = "failed"

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from medcl.study.errors import BadInput, MedclError, RunFailed
-from medcl.training.failure import Failure, WorkerFault, tells_of_a_lost_peer
 from medcl.training.interrupt import Interrupted
+from medcl.training.launching.failure import Failure, WorkerFault, tells_of_a_lost_peer
 
 
 def raised(error: Exception) -> Exception:

@@ -12,9 +12,9 @@ from pathlib import Path
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 
 from medcl.study.errors import MedclError, RunFailed
-from medcl.training.failure import Failure
 from medcl.training.interrupt import STOP_SIGNALS, Interrupted
-from medcl.training.worker import DONE, PID
+from medcl.training.launching.failure import Failure
+from medcl.training.launching.worker import DONE, PID
 
 GRACE_SECONDS = 6.0
 """When one worker ended before its work was done, the others have so long to end by themselves."""

@@ -1,0 +1,1 @@
+"""Starting several processes, on one machine or many, and joining those that others started."""

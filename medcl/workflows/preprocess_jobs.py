@@ -1,0 +1,132 @@
+"""The rows of a cohort as jobs of `medcl preprocess`, and what is to be said about their images together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from medcl.imaging.recipe import Recipe
+from medcl.study.errors import BadInput
+from medcl.study.plural import counted
+
+if TYPE_CHECKING:
+    from medcl.imaging.store_writer import StoreWriter
+    from medcl.imaging.stored_volume import StoredVolume
+    from medcl.imaging.worker import Job
+    from medcl.study.cohort import Cohort
+
+CENTRE_COLUMNS = ("centre_x", "centre_y", "centre_z")
+DIFFERENT_SPACING = 1.05
+"""Ratio of the widest to the narrowest spacing of a cohort from which on the user is told."""
+
+
+def cohort_jobs(cohort: Cohort, recipe: Recipe, writer: StoreWriter | None) -> list[Job]:
+    """One job for each row of the cohort; without a writer they write nothing.
+
+    Raises:
+        BadInput: the cohort does not hold what --roi needs.
+    """
+    from medcl.imaging.source import Source
+    from medcl.imaging.stored_volume import NAMES
+    from medcl.imaging.worker import Job
+
+    if recipe.roi == "mask" and not (cohort.frame["mask"] != "").any():
+        raise BadInput(
+            f"--roi mask: {cohort.file} has no column mask with values. Add the label maps' paths, or use "
+            "--roi whole or --roi centre."
+        )
+    centres = _centres(cohort) if recipe.roi == "centre" else {}
+    jobs = []
+    for row in cohort.frame.to_dict("records"):
+        case = row["case"]
+        jobs.append(
+            Job(
+                names={name: row[name] for name in NAMES},
+                source=Source(
+                    image=Path(row["image"]),
+                    mask=Path(row["mask"]) if row["mask"] else None,
+                    centre=centres.get(case),
+                    modality=row["modality"],
+                ),
+                recipe=recipe,
+                folder=writer.path if writer else None,
+                known=writer.known.get(case) if writer else None,
+                mark=writer.mark if writer else "",
+            )
+        )
+    return jobs
+
+
+def by_exam(jobs: Sequence[Job], cohort: Cohort, recipe: Recipe) -> list[list[Job]]:
+    """The jobs that must be done together: images of a patient's exam and of one modality, where the recipe asks.
+
+    Raises:
+        BadInput: a row does not tell its exam.
+    """
+    if not recipe.needs_exam:
+        return [[job] for job in jobs]
+    without = [row for row, exam in zip(cohort.frame["row"], cohort.frame["exam"], strict=True) if not exam]
+    if without:
+        option = "--roi enhancement" if recipe.roi == "enhancement" else "--intensity-over exam"
+        shown = ", ".join(map(str, without[:20])) + (", ..." if len(without) > 20 else "")
+        raise BadInput(
+            f"{cohort.file}: column 'exam' is empty in {counted(len(without), 'row')} ({shown}), and {option} needs to "
+            "know which images belong together: fill it in."
+        )
+    groups: dict[tuple[str, ...], list[Job]] = {}
+    for job in jobs:
+        groups.setdefault(tuple(job.names[name] for name in ("patient", "exam", "modality")), []).append(job)
+    return list(groups.values())
+
+
+def _centres(cohort: Cohort) -> dict[str, tuple[float, float, float]]:
+    """The points of --roi centre by case, RAS mm; rows where one of the three is missing are left out."""
+    problems, columns = [], []
+    for name in CENTRE_COLUMNS:
+        try:
+            variable = cohort.variable(name)
+        except BadInput as error:
+            problems += error.problems
+            continue
+        if variable.kind != "numeric":
+            problems.append(f"{cohort.file}: column '{variable.header}' holds words, expected RAS mm.")
+        columns.append(variable.values)
+    if problems:
+        raise BadInput([*problems, "--roi centre takes the point from the columns centre_x, centre_y, centre_z."])
+    rows = zip(cohort.cases(), *columns, strict=True)
+    return {case: (float(x), float(y), float(z)) for case, x, y, z in rows if x == x and y == y and z == z}
+
+
+def notes_on(entries: Sequence[StoredVolume], recipe: Recipe) -> list[str]:
+    """What the user should know about images that can be used."""
+    notes = []
+    same: dict[str, list[str]] = {}
+    for entry in entries:
+        same.setdefault(entry.content, []).append(entry.case)
+    twice = [" = ".join(cases) for cases in same.values() if len(cases) > 1]
+    if twice:
+        notes.append(f"The same voxels stand under several names: {_some(twice)}.")
+    cut = [e for e in entries if any(n > m for n, m in zip(e.region_shape, e.shape, strict=True))]
+    if cut:
+        larger, was = ("is larger than", "was") if len(cut) == 1 else ("are larger than", "were")
+        largest = [max(e.region_shape[axis] for e in cut) for axis in range(3)]
+        notes.append(
+            f"{len(cut)} of {counted(len(entries), 'image')} {larger} --size {_words(recipe.size)} and {was} cut "
+            f"(up to {_words(largest)} voxels, z y x)."
+        )
+    if recipe.spacing is None and len(entries) > 1:
+        spans = [(min(axis), max(axis)) for axis in zip(*(e.source_spacing for e in entries), strict=True)]
+        if any(high > low * DIFFERENT_SPACING for low, high in spans):
+            shown = ", ".join(f"{name} {low:.3g}-{high:.3g}" for name, (low, high) in zip("zyx", spans, strict=True))
+            notes.append(f"Voxel spacings differ between images ({shown} mm): --spacing Z Y X makes them one.")
+    return notes
+
+
+def _words(numbers: Iterable[int]) -> str:
+    return " ".join(map(str, numbers))
+
+
+def _some(texts: Sequence[str], most: int = 5) -> str:
+    more = f" and {len(texts) - most} more" if len(texts) > most else ""
+    return "; ".join(texts[:most]) + more
