@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from medcl.study.errors import BadInput, RunFailed
+from medcl.study.plural import counted
 from medcl.training.checkpoint import content_bytes
 from medcl.training.clock import DATA_WAIT, shares
 from medcl.training.device_memory import device_memory
@@ -69,9 +70,9 @@ class Forecast:
         memory = "unknown on this system" if self.peak_memory is None else size(self.peak_memory)
         there = "" if self.memory is None else f" of {size(self.memory)}"
         sentences = [
-            f"A step of {self.images} images takes {duration(self.step_seconds)}"
+            f"A step of {counted(self.images, 'image')} takes {duration(self.step_seconds)}"
             f" ({self.waiting_share:.0%} of it waiting for data).",
-            f"{self.epochs} epochs of {self.steps} steps: about {duration(self.seconds)}, of it "
+            f"{counted(self.epochs, 'epoch')} of {counted(self.steps, 'step')}: about {duration(self.seconds)}, of it "
             f"{duration(self.epochs * self.validation_seconds)} validation.",
             f"Memory at the peak: {memory}{there}. A checkpoint takes {size(self.checkpoint_bytes)}.",
         ]

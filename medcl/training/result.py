@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from medcl.study.plural import counted
 from medcl.training.clock import DATA_WAIT, shares
 from medcl.training.words import duration, size
 
@@ -62,7 +63,7 @@ class TrainingResult:
         )
         memory = "" if self.peak_memory is None else f", {size(self.peak_memory)} of memory at the peak"
         return [
-            f"{self.epochs} epochs, {self.steps} steps in {duration(sum(self.seconds.values()))} "
+            f"{counted(self.epochs, 'epoch')}, {counted(self.steps, 'step')} in {duration(sum(self.seconds.values()))} "
             f"and {duration(self.validation_seconds)} of validation; {best}.",
             f"{self.images_per_second:.1f} images per second{memory}.",
             f"A step's time: {parts}.",

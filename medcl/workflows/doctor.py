@@ -74,16 +74,10 @@ def _cores() -> int:
 
 def _memory_gib() -> float | None:
     """Memory of the machine, or of the container where that is less; None where the system does not tell."""
-    try:
-        amount = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
-        return None
-    for limit in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        try:
-            amount = min(amount, int(Path(limit).read_text(encoding="ascii")))
-        except (OSError, ValueError):  # absent, or "max": no limit
-            continue
-    return round(amount / 2**30, 1)
+    from medcl.training.host_memory import host_memory
+
+    memory = host_memory()
+    return None if memory is None else round(memory.total / 2**30, 1)
 
 
 def _torch(advice: list[str]) -> dict[str, Any]:
