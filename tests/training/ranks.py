@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import traceback
 from collections.abc import Callable
 from datetime import timedelta
@@ -44,9 +45,9 @@ def _rank(of: int, world: int, folder: Path, function: Callable[..., Any], argum
                 "gloo", init_method=meeting, rank=of, world_size=world, timeout=timedelta(seconds=60)
             )
         torch.save(function(*arguments), folder / f"result-{of}.pt")
+        if dist.is_initialized():
+            dist.destroy_process_group()
+        os._exit(0)  # as a worker leaves: Python's own end was seen to abort in a thread of torch's collectives
     except BaseException:
         (folder / f"error-{of}.txt").write_text(traceback.format_exc())
         raise
-    finally:
-        if dist.is_initialized():
-            dist.destroy_process_group()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import logging
 import os
@@ -60,7 +61,19 @@ def work_as_member(
     except Exception as error:
         raise Told(Failure.of(error, rank).to_json()) from error
     (desk / DONE).touch()
+    atexit.register(_leave)
     return result if member.local_rank == 0 else None
+
+
+def _leave() -> None:
+    """End this process, whose work is done and told, without taking Python down in order.
+
+    In rare cases (2 of some 150 processes in one test run) that was seen to abort in a thread of torch's collectives, and
+    a training that had ended well would be told as failed.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(0)
 
 
 def _die_with(launcher: int) -> None:
