@@ -68,7 +68,7 @@ def work_as_member(
 def _leave() -> None:
     """End this process, whose work is done and told, without taking Python down in order.
 
-    In rare cases (2 of some 150 processes in one test run) that was seen to abort in a thread of torch's collectives, and
+    That was seen to abort, rarely (2 of some 150 processes of one test run), in a thread of torch's collectives, and
     a training that had ended well would be told as failed.
     """
     for stream in (sys.stdout, sys.stderr):
