@@ -89,6 +89,7 @@ def measure(words: argparse.Namespace, files: list[Path]) -> list[dict[str, Any]
         "file bytes only": lambda: list(run_jobs(read_bytes, files, words.workers)),
         "only read (nibabel)": lambda: list(run_jobs(read_numbers, files, words.workers)),
         "preprocess": lambda: preprocess(PreprocessOptions(**study, overwrite=True)),
+        "preprocess, no quality page": lambda: preprocess(PreprocessOptions(**study, overwrite=True, quality=False)),
         "preprocess, spacing 2 2 2": lambda: preprocess(
             PreprocessOptions(**study, name="resampled", spacing=(2, 2, 2), overwrite=True)
         ),
