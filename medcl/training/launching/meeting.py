@@ -33,6 +33,10 @@ STORE_TIMEOUT = timedelta(minutes=30)
 """For a value that another process is about to write."""
 
 
+class PortTaken(BadInput):
+    """Something listens at the port already: another process of the run that was quicker, or another program."""
+
+
 def open_store(host: str, port: int, serve: bool, patience: float, name: str) -> Store:
     """Open the store at `host`:`port`, there or as a guest.
 
@@ -43,7 +47,8 @@ def open_store(host: str, port: int, serve: bool, patience: float, name: str) ->
         name: what told the address, for messages, as "--rendezvous node1:29500".
 
     Raises:
-        BadInput: the port is in use by another program, or the host's name is unknown.
+        PortTaken: the store was to be started here and somebody listens there, or a guest met another program.
+        BadInput: the host's name is unknown, or no port can be opened.
         RunFailed: nobody is there after `patience` seconds.
     """
     if serve:
@@ -134,8 +139,8 @@ def _wait_for_port(host: str, port: int, patience: float, name: str) -> None:
             time.sleep(_POLL_SECONDS)
 
 
-def _port_in_use(name: str) -> BadInput:
-    return BadInput(f"{name}: the port is in use by another program. Choose another one, the same on every node.")
+def _port_in_use(name: str) -> PortTaken:
+    return PortTaken(f"{name}: the port is in use by another program. Choose another one, the same on every node.")
 
 
 def _first_line(error: Exception) -> str:

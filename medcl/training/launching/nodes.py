@@ -7,11 +7,11 @@ import json
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from medcl.study.errors import BadInput
 from medcl.training.launching.address import Address
-from medcl.training.launching.meeting import HOST_STAYS_SECONDS, Store, below, open_store, wait_for_all
+from medcl.training.launching.meeting import HOST_STAYS_SECONDS, PortTaken, Store, below, open_store, wait_for_all
 
 _LATER = "later"
 
@@ -60,7 +60,8 @@ def _open(address: Address, patience: float) -> tuple[Store, bool]:
     """Open the store: as its host where the address is this machine's and nobody was first, else as a guest."""
     name = f"--rendezvous {address}"
     if _is_free_here(address):
-        return open_store(address.host, address.port, True, patience, name), True
+        with suppress(PortTaken):  # two launchers may both find it free; the slower one is a guest of the quicker
+            return open_store(address.host, address.port, True, patience, name), True
     return open_store(address.host, address.port, False, patience, name), False
 
 

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -48,9 +48,18 @@ def wait_until(true: Callable[[], bool], seconds: float = 60) -> None:
         time.sleep(0.05)
 
 
-def workers(folder: Path, count: int) -> list[int]:
-    """Wait until `count` ranks take steps (`crew_toy.wait_to_be_stopped`); return their processes."""
-    wait_until(lambda: sum(file.read_text() != "" for file in folder.glob("rank-*")) == count)
+def workers(folder: Path, count: int, launchers: Sequence[subprocess.Popen[str]] = ()) -> list[int]:
+    """Wait until `count` ranks take steps (`crew_toy.wait_to_be_stopped`); return their processes.
+
+    One of `launchers` that ends before is told with what it printed.
+    """
+
+    def all_there() -> bool:
+        for one in launchers:
+            assert one.poll() is None, f"a launcher ended: {outcome(one)}"
+        return sum(file.read_text() != "" for file in folder.glob("rank-*")) == count
+
+    wait_until(all_there)
     return [int((folder / f"rank-{rank}").read_text()) for rank in range(count)]
 
 

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,9 @@ import pytest
 from crews import free_port, outcome, start, workers
 
 from medcl.study.errors import BadInput, MedclError
-from medcl.training.launching import meeting
+from medcl.training.launching import meeting, nodes
 from medcl.training.launching.address import Address
+from medcl.training.launching.meeting import PortTaken, Store
 from medcl.training.launching.nodes import nodes_met
 
 pytestmark = [pytest.mark.ddp, pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes need Linux")]
@@ -49,10 +50,10 @@ def test_a_failure_on_one_node_is_the_error_of_both() -> None:
 
 def test_a_signal_to_one_node_stops_both(tmp_path: Path) -> None:
     port = free_port()
-    nodes = [node(port, "wait_to_be_stopped", str(tmp_path)) for _ in range(2)]
-    workers(tmp_path, 2)
-    nodes[1].terminate()
-    done = [outcome(one) for one in nodes]
+    launchers = [node(port, "wait_to_be_stopped", str(tmp_path)) for _ in range(2)]
+    workers(tmp_path, 2, launchers)
+    launchers[1].terminate()
+    done = [outcome(one) for one in launchers]
     assert [code for code, _, _ in done] == [1, 1]
     assert all("--resume goes on" in errors for _, _, errors in done)
     assert (tmp_path / "saved-0").read_text() == (tmp_path / "saved-1").read_text()
@@ -60,11 +61,11 @@ def test_a_signal_to_one_node_stops_both(tmp_path: Path) -> None:
 
 def test_a_node_that_is_killed_ends_the_other(tmp_path: Path) -> None:
     port = free_port()
-    nodes = [node(port, "wait_to_be_stopped", str(tmp_path)) for _ in range(2)]
-    workers(tmp_path, 2)
-    nodes[1].kill()
-    code, _, errors = outcome(nodes[0], SECONDS)
-    outcome(nodes[1])
+    launchers = [node(port, "wait_to_be_stopped", str(tmp_path)) for _ in range(2)]
+    workers(tmp_path, 2, launchers)
+    launchers[1].kill()
+    code, _, errors = outcome(launchers[0], SECONDS)
+    outcome(launchers[1])
     assert code == 1
     assert len(errors.splitlines()) == 1
     assert "ended without a word" in errors
@@ -85,6 +86,21 @@ def test_a_port_in_use_is_told_in_seconds(taken: int, monkeypatch: pytest.Monkey
         f"--rendezvous 127.0.0.1:{taken}: the port is in use by another program. Choose another one, the same on every "
         "node."
     ]
+
+
+def test_two_that_find_the_port_free_at_once_still_meet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Launchers on one machine: the port is taken between the slower one's look and its try."""
+    monkeypatch.setattr(nodes, "_is_free_here", lambda address: True)
+    monkeypatch.setattr(nodes, "open_store", once_here(nodes.open_store))
+    assert sorted(met(free_port(), [2, 2])) == ["0", "1"]
+
+
+def test_another_program_is_told_also_when_it_came_in_the_last_moment(
+    taken: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nodes, "_is_free_here", lambda address: True)
+    monkeypatch.setattr(meeting, "_ANSWER_SECONDS", 1.0)
+    assert "the port is in use by another program" in met(taken, [2])[0]
 
 
 def test_an_unknown_host_is_told() -> None:
@@ -118,17 +134,29 @@ def test_one_node_too_many_is_refused() -> None:
     assert any(words.startswith("--nodes 2: there are more machines than that") for words in told)
 
 
-def met(port: int, nodes: list[int], patience: float = 20.0) -> list[str]:
+def once_here(really: Callable[..., Store]) -> Callable[..., Store]:
+    """Let only the first start a store, as among processes; torch lets one process start the same one twice."""
+    first = threading.Lock()
+
+    def open_store(host: str, port: int, serve: bool, patience: float, name: str) -> Store:
+        if serve and not first.acquire(blocking=False):
+            raise PortTaken(name)
+        return really(host, port, serve, patience, name)
+
+    return open_store
+
+
+def met(port: int, counts: list[int], patience: float = 20.0) -> list[str]:
     """Let so many launchers meet, each with its --nodes; return their numbers, or what they were told instead.
 
     Each stays until all have their answer, as a launcher does until its workers end.
     """
-    told = [""] * len(nodes)
-    answered = [threading.Event() for _ in nodes]
+    told = [""] * len(counts)
+    answered = [threading.Event() for _ in counts]
 
     def come(who: int) -> None:
         try:
-            with nodes_met(Address("127.0.0.1", port), nodes[who], patience) as number:
+            with nodes_met(Address("127.0.0.1", port), counts[who], patience) as number:
                 told[who] = str(number)
                 answered[who].set()
                 for other in answered:
@@ -137,7 +165,7 @@ def met(port: int, nodes: list[int], patience: float = 20.0) -> list[str]:
             told[who] = str(error)
             answered[who].set()
 
-    threads = [threading.Thread(target=come, args=(who,)) for who in range(len(nodes))]
+    threads = [threading.Thread(target=come, args=(who,)) for who in range(len(counts))]
     for thread in threads:
         thread.start()
         time.sleep(0.2)
