@@ -104,11 +104,16 @@ def notes(title: str, sentences: Sequence[str]) -> str:
     return f'<section class="notes" aria-label="{title}"><h2>{title}</h2><ul>{items}</ul></section>'
 
 
+def fact_list(facts: Mapping[str, str], style: str = "facts") -> str:
+    """A list of names and values; `style` is its class in the style sheet."""
+    rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in facts.items())
+    return f'<dl class="{style}">{rows}</dl>'
+
+
 def footer(facts: Mapping[str, str]) -> str:
     """The page's footer: how it was made as a list of facts, medcl's version, and that it is for research
     only."""
-    rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in facts.items())
     return (
-        f'<footer><dl class="facts">{rows}<dt>Made by</dt><dd>medcl {__version__}</dd></dl>'
+        f"<footer>{fact_list({**facts, 'Made by': f'medcl {__version__}'})}"
         f'<p class="research">{RESEARCH_USE}</p></footer>'
     )

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from medcl.study.cells import is_missing
 from medcl.study.columns import distinct_columns, missing_column, numbers_of, read_variables, table_signs
 from medcl.study.creatinine import CREATININE
 from medcl.study.dates import read_dates
@@ -19,6 +18,7 @@ from medcl.study.parameter_table import by_parameter, parameter_columns
 from medcl.study.plausible import refuse_other_unit
 from medcl.study.problems import Problems
 from medcl.study.readings import Form, Readings, readings_of
+from medcl.study.reserved_columns import ReservedColumns
 from medcl.study.spelling import unify
 from medcl.study.table import Table, read_table
 from medcl.study.time_column import days_per_unit
@@ -86,7 +86,7 @@ def read_clinical_table(file: Path, exams: Collection[str] = ()) -> ClinicalTabl
     return found
 
 
-class _Reader:
+class _Reader(ReservedColumns):
     """Reads the columns of one table."""
 
     def __init__(self, table: Table, problems: Problems, indexes: Sequence[int]) -> None:
@@ -108,14 +108,14 @@ class _Reader:
         table, problems = self.table, self.problems
         if table.header and not table.rows and not problems:
             problems.add("has no rows")
-        patients = self._texts("patient")
+        patients = self.texts("patient")
         for cell, line in zip(patients, table.lines, strict=True):
             if not cell and "patient" in self.columns:
                 problems.add(
-                    "is empty: every row needs a patient", row=line, column=self._header("patient"), kind="no id"
+                    "is empty: every row needs a patient", row=line, column=self.header("patient"), kind="no id"
                 )
-        labels, notes = unify(self._texts("exam"))
-        self.notes += [f"column '{self._header('exam')}': {note}" for note in notes]
+        labels, notes = unify(self.texts("exam"))
+        self.notes += [f"column '{self.header('exam')}': {note}" for note in notes]
         places = pd.DataFrame({"patient": patients, "exam": labels, "row": table.lines}, dtype=object)
         places["day"], places["date"] = self._days(), self._dates("date")
         self.form = self._form(places)
@@ -128,14 +128,6 @@ class _Reader:
             self.notes.append(f"{listed}: not read, since it tells who people are")
         references = self._references(patients)
         return ClinicalTable(table.file, self.form, list(dict.fromkeys(patients)), readings, references, self.notes)
-
-    def _header(self, name: str) -> str:
-        return self.table.header[self.columns[name]] if name in self.columns else name
-
-    def _texts(self, name: str) -> list[str]:
-        if name not in self.columns:
-            return [""] * len(self.table.rows)
-        return ["" if is_missing(cell) else cell for cell in self.table.column(self.columns[name])]
 
     def _find_patient(self) -> None:
         """In a clinical table a column `id` can only be the patient's."""
@@ -160,23 +152,23 @@ class _Reader:
 
     def _days(self) -> np.ndarray:
         """Days since the reference date of each row, NaN where not told."""
-        header = self._header("days")
+        header = self.header("days")
         unit = days_per_unit(header) or 1.0
         if unit != 1:
             self.notes.append(f"column '{header}' is read as times since the reference date, {unit:g} days each")
-        column = NumberColumn(self._texts("days"))
+        column = NumberColumn(self.texts("days"))
         numbers = numbers_of(header, column, self.table.lines, self.problems, table_signs(self.table, [column]))
         days = np.array(numbers.values, dtype=np.float64) * unit
         return days if unit == 1 else days.round(DAY_DECIMALS)
 
     def _dates(self, name: str) -> np.ndarray:
         """Ordinals of the dates of a column, NaN where missing."""
-        return ordinals(read_dates(self._texts(name), self.table.lines, self._header(name), self.problems))
+        return ordinals(read_dates(self.texts(name), self.table.lines, self.header(name), self.problems))
 
     def _references(self, patients: Sequence[str]) -> dict[str, str]:
         """The reference date of each patient; two of one patient are a problem."""
-        column = self._header("reference_date")
-        dates = read_dates(self._texts("reference_date"), self.table.lines, column, self.problems)
+        column = self.header("reference_date")
+        dates = read_dates(self.texts("reference_date"), self.table.lines, column, self.problems)
         references: dict[str, str] = {}
         for patient, date, line in zip(patients, dates, self.table.lines, strict=True):
             if date and references.setdefault(patient, date) != date:

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from medcl.study.cells import is_missing
 from medcl.study.columns import numbers_of, table_signs
 from medcl.study.dates import read_dates
 from medcl.study.numbers import NumberColumn
 from medcl.study.problems import Problems
+from medcl.study.reserved_columns import ReservedColumns
 from medcl.study.spelling import folded, unify
 from medcl.study.table import Table
 
@@ -34,7 +34,7 @@ _UNSAFE = re.compile(r'[/\\:*?"<>|\x00-\x1f]')
 
 
 @dataclass(frozen=True)
-class RowReader:
+class RowReader(ReservedColumns):
     """Reads the reserved columns of a table.
 
     Attributes:
@@ -46,16 +46,6 @@ class RowReader:
     table: Table
     columns: dict[str, int]
     problems: Problems
-
-    def header(self, name: str) -> str:
-        """The header of a reserved column as the table writes it."""
-        return self.table.header[self.columns[name]] if name in self.columns else name
-
-    def texts(self, name: str) -> list[str]:
-        """Cells of a reserved column, "" where missing or when there is no such column."""
-        if name not in self.columns:
-            return [""] * len(self.table.rows)
-        return ["" if is_missing(cell) else cell for cell in self.table.column(self.columns[name])]
 
     def frame(self, need_images: bool) -> tuple[pd.DataFrame, list[str]]:
         """The frame of a cohort and notes on spellings that were unified."""

@@ -289,6 +289,8 @@ def _cache_bytes(options: PretrainOptions, device: torch.device) -> int:
 
 def _refuse_small_batches(task: Task) -> None:
     """Refuse batches of which a rank would get nothing."""
+    if world_size() == 1:
+        return  # without drawing an epoch's pairs
     least = min((len(plan.rows) for plan in task.epoch(0)), default=0)
     if least < world_size():
         raise BadInput(

@@ -237,7 +237,7 @@ def preprocess(options: PreprocessOptions) -> Preprocessed:
         log.info(f"{counted(len(removed), 'file')} of images that are no longer in the cohort {was} removed.")
     kept = sum(outcome.status == "kept" for outcome in outcomes.values())
     seconds = time.monotonic() - started  # of the images; the page is beside
-    page = _page(folder, cohort, outcomes, left_out, options)
+    page = _page(folder, cohort, outcomes, left_out, kept, options)
     return Preprocessed(
         folder=folder,
         images=len(entries),
@@ -256,12 +256,12 @@ def _page(
     cohort: Cohort,
     outcomes: Mapping[str, Outcome],
     left_out: Sequence[tuple[str, str]],
+    kept: int,
     options: PreprocessOptions,
 ) -> Path | None:
     """The quality page, made anew; with --no-quality an older one goes, since it may show other images."""
     if options.quality:
         odd = {case: outcome.warnings for case, outcome in outcomes.items()}
-        kept = sum(outcome.status == "kept" for outcome in outcomes.values())
         return write_quality_page(folder, cohort, left_out=left_out, odd=odd, kept=kept, no_ids=options.no_ids)
     from medcl.imaging.store import PAGE
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from html import escape
 
-from medcl.figures.page import footer, notes, page
+from medcl.figures.page import fact_list, footer, notes, page
 from medcl.figures.quality import card, table
 from medcl.figures.quality.image import QualityImage, worst_first
 from medcl.figures.quality.outliers import FEWEST, OUTLIER
@@ -45,7 +44,7 @@ def quality_page(
     out = sum(bool(image.outlying) for image in images)
     warned = sum(bool(image.warnings) for image in images)
     body = [
-        _facts({"Store": store, **recipe_facts(recipe), **_counts(images)}),
+        fact_list({"Store": store, **recipe_facts(recipe), **_counts(images)}, "facts head"),
         notes(f"Left out: {counted(len(left_out), 'image')}", [f"{name}: {problem}" for name, problem in left_out]),
         table.tools(),
         f"<h2>{_heading(out, warned)}</h2>",
@@ -93,11 +92,6 @@ def _heading(out: int, warned: int) -> str:
     first = [counted(out, "outlier")] if out else []
     first += [f"those with warnings ({warned:,})"] if warned else []
     return f"Images: first {', then '.join(first)}" if first else "Images, as they come in the cohort"
-
-
-def _facts(facts: dict[str, str]) -> str:
-    rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in facts.items())
-    return f'<dl class="facts head">{rows}</dl>'
 
 
 def _counts(images: Sequence[QualityImage]) -> dict[str, str]:
