@@ -10,31 +10,46 @@ import importlib
 import logging
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import typer
 
 from medcl import __version__
 from medcl.cli.reading import Reading
-from medcl.cli.registry import COMMANDS
+from medcl.cli.registry import COMMANDS, Command
 from medcl.study.errors import BadInput, MedclError
 
 EPILOG = "Research use only; not a medical device. 'medcl COMMAND --help' shows a command's options."
 
 
-def build_app(wanted: str | None) -> typer.Typer:
-    """The application, with the wanted command in full (all of them when None) and the others by name."""
-    app = typer.Typer(
-        name="medcl",
-        no_args_is_help=True,
-        pretty_exceptions_enable=False,
-        context_settings={"help_option_names": ["-h", "--help"]},
-    )
+def build_app(wanted: Sequence[str] | None) -> typer.Typer:
+    """The application, with the wanted command in full (all of them when None) and the others by name.
+
+    Args:
+        wanted: the first words of the command line that are no flags.
+    """
+    app = _typer(name="medcl", pretty_exceptions_enable=False)
     app.callback(epilog=EPILOG, invoke_without_command=True)(_top)
     for name, entry in COMMANDS.items():
-        full = wanted in (None, name)
-        command = importlib.import_module(entry.module).command if full else _listed_only
-        app.command(name, cls=Reading, help=None if full else entry.help, short_help=entry.help)(command)
+        full = wanted is None or list(wanted[:1]) == [name]
+        if isinstance(entry, Command):
+            _add(app, name, entry, full)
+            continue
+        group = _typer(name=name)
+        for below, command in entry.commands.items():
+            _add(group, below, command, full and (wanted is None or list(wanted[1:2]) == [below]))
+        group.callback(epilog=EPILOG)(_group)
+        app.add_typer(group, name=name, help=entry.help, short_help=entry.help)
     return app
+
+
+def _typer(**settings: Any) -> typer.Typer:
+    return typer.Typer(no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]}, **settings)
+
+
+def _add(app: typer.Typer, name: str, entry: Command, full: bool) -> None:
+    command = importlib.import_module(entry.module).command if full else _listed_only
+    app.command(name, cls=Reading, help=None if full else entry.help, short_help=entry.help)(command)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -43,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
     _show_log()
-    wanted = next((word for word in words if not word.startswith("-")), "")
+    wanted = [word for word in words if not word.startswith("-")]
     completing = any(word.startswith(("--install-completion", "--show-completion")) for word in words)
     try:
         build_app(None if completing else wanted)(args=words, prog_name="medcl")
@@ -77,6 +92,10 @@ def _top(
         typer.echo(f"medcl {__version__}")
     elif context.invoked_subcommand is None:
         typer.echo(context.get_help())
+
+
+def _group() -> None:
+    """A word that several commands share does nothing by itself."""
 
 
 def _listed_only() -> None:

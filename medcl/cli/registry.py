@@ -13,13 +13,29 @@ class Command:
     help: str
 
 
-COMMANDS = {
+@dataclass(frozen=True)
+class Group:
+    """Commands that share their first word, as `medcl segment train` and `medcl segment apply`."""
+
+    help: str
+    commands: dict[str, Command]
+
+
+COMMANDS: dict[str, Command | Group] = {
     "init": Command("medcl.cli.init", "Start a study folder: a commented cohort.csv and medcl.toml."),
     "doctor": Command("medcl.cli.doctor", "Tell what this machine has: GPU, memory, codecs, versions."),
     "list": Command("medcl.cli.listing", "List methods, runs or the cohort's variables."),
     "simulate": Command("medcl.cli.simulate", "Write a simulated study with known truth."),
     "preprocess": Command("medcl.cli.preprocess", "Make model-ready volumes of the cohort's images."),
     "pretrain": Command("medcl.cli.pretrain", "Train an encoder contrastively, by a clinical variable for one."),
+    "segment": Group(
+        "Train, apply and evaluate segmentations.",
+        {
+            "train": Command("medcl.cli.segment_train", "Train a segmentation from few labelled patients."),
+            "apply": Command("medcl.cli.segment_apply", "Segment images: masks on their original grids."),
+            "evaluate": Command("medcl.cli.segment_evaluate", "Compare masks with the truth, in mm, case by case."),
+        },
+    ),
     "embed": Command("medcl.cli.embed", "Write the encoder's features of every image as a table."),
     "visualize": Command("medcl.cli.visualize", "Draw the features as a page, coloured by a variable."),
 }

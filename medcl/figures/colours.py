@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from medcl.study.label_classes import LABEL_COLOURS
+
 
 @dataclass(frozen=True)
 class ColourScale:
@@ -41,7 +43,7 @@ COLOUR_SCALES = {
     ),
 }  # fmt: skip
 
-CLASS_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#000000")
+CLASS_COLOURS = (*LABEL_COLOURS, "#000000")
 CLASS_SYMBOLS = ("circle", "square", "diamond", "triangle-up", "triangle-down", "cross", "star", "pentagon")
 """Plotly marker names, one a class, so that classes stay apart without colour."""
 

@@ -112,7 +112,7 @@ def settings_template() -> str:
 def _models() -> Iterator[type[Options]]:
     """The options models that have a table in medcl.toml, in the order in which the commands are used."""
     for command in SECTIONS:
-        module = importlib.import_module(f"medcl.workflows.{command}")
+        module = importlib.import_module(f"medcl.workflows.{command.replace('.', '_')}")
         for _, model in inspect.getmembers(module, inspect.isclass):
             if model.__module__ == module.__name__ and issubclass(model, Options) and model.section:
                 yield model

@@ -17,15 +17,19 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
 from medcl.study.errors import BadInput
+from medcl.study.label_classes import LABELS_TABLE
 from medcl.workflows.wording import expectation, told
 
 SHARED_PANEL = "Common"
 
 SECTIONS = ("preprocess", "pretrain", "embed", "visualize")
-"""The commands that have a table in medcl.toml; each is a module beside this one."""
+"""The commands that have a table in medcl.toml; each is a module beside this one, with "_" for the dot."""
 
 STUDY_TABLE = "study"
 """The table of medcl.toml for settings that several commands share."""
+
+TABLES = (*dict.fromkeys(section.partition(".")[0] for section in SECTIONS), STUDY_TABLE, LABELS_TABLE)
+"""All tables that medcl.toml may have at its top."""
 
 
 def flag(default: Any, help: str, *, metavar: str | None = None, panel: str | None = None, **limits: Any) -> Any:
@@ -100,17 +104,31 @@ class Options(BaseModel):
         if not cls.section:
             return {}, ""
         tables, file = cls._tables(given)
-        return {key.replace("-", "_"): value for key, value in tables.get(cls.section, {}).items()}, file
+        return {key.replace("-", "_"): value for key, value in _table(tables, cls.section, file).items()}, file
 
     @staticmethod
     def _tables(given: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
         """All tables of the settings file that holds, and its name."""
         from medcl.study.settings import read_settings, read_settings_file
 
-        config, known = given.get("config"), (*SECTIONS, STUDY_TABLE)
+        config = given.get("config")
         if config:
-            return read_settings_file(Path(config), known), str(config)
-        return read_settings(Path(given.get("study") or "."), known), "medcl.toml"
+            return read_settings_file(Path(config), TABLES), str(config)
+        return read_settings(Path(given.get("study") or "."), TABLES), "medcl.toml"
+
+
+def _table(tables: Mapping[str, Any], section: str, file: str) -> dict[str, Any]:
+    """The table of a command; of `medcl segment train` it is [segment.train], and [segment] itself has no settings."""
+    group, _, command = section.partition(".")
+    table: dict[str, Any] = tables.get(group, {})
+    if not command:
+        return table
+    known = [section.partition(".")[2] for section in SECTIONS if section.startswith(f"{group}.")]
+    stray = [key for key in table if key not in known or not isinstance(table[key], dict)]
+    if stray:
+        below = " or ".join(f"[{group}.{name}]" for name in known)
+        raise BadInput([f"{file} [{group}] {key}: settings of `medcl {group}` stand below {below}." for key in stray])
+    return dict(table.get(command, {}))
 
 
 def flag_name(field: str) -> str:
