@@ -61,7 +61,9 @@ class StepRunner:
             step: batches done in the run before this one.
         """
         settings = self.settings
-        factor = learning_rate_factor(epoch, index, batches, epochs=settings.epochs, warmup=settings.warmup)
+        factor = learning_rate_factor(
+            epoch, index, batches, epochs=settings.epochs, warmup=settings.warmup, schedule=settings.schedule
+        )
         set_learning_rates(self.optimizers, factor)
         words = f"step {step + 1} (epoch {epoch + 1}, batch {index + 1} of {batches})"
         losses: list[Tensor] = []

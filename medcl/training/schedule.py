@@ -1,4 +1,4 @@
-"""The learning rate as a pure function of the place in the run: linear warm-up, then cosine to zero.
+"""The learning rate as a pure function of the place in the run: linear warm-up, then cosine to zero, or constant.
 
 The warm-up is that of Goyal et al. 2017 (arXiv:1706.02677), the cosine that of Loshchilov and Hutter 2017
 (arXiv:1608.03983, without restarts). It has no state: a resumed run computes the same factors.
@@ -9,11 +9,13 @@ from __future__ import annotations
 import math
 
 
-def learning_rate_factor(epoch: int, batch: int, batches: int, *, epochs: int, warmup: float) -> float:
+def learning_rate_factor(
+    epoch: int, batch: int, batches: int, *, epochs: int, warmup: float, schedule: str = "cosine"
+) -> float:
     """Return what the peak learning rate is multiplied by at one step, in (0, 1].
 
     While warming up, the factor of the step number s (from 0) of W warm-up steps is (s + 1) / W: the first step
-    already moves, the last one reaches 1. After it, 0.5 (1 + cos(pi t)), t going from 0 to 1 at the run's end.
+    already moves, the last one reaches 1. After it, 0.5 (1 + cos(pi t)), t going from 0 to 1 at the run's end, or 1.
     Epochs may differ in length, since the place is counted in epochs.
 
     Args:
@@ -22,8 +24,11 @@ def learning_rate_factor(epoch: int, batch: int, batches: int, *, epochs: int, w
         batches: steps in this epoch.
         epochs: epochs of the run.
         warmup: epochs of warm-up, fractions allowed.
+        schedule: one of `SCHEDULES`.
     """
     begin, end = epoch + batch / batches, epoch + (batch + 1) / batches
     if begin < warmup:
         return min(1.0, end / warmup)
+    if schedule == "constant":
+        return 1.0
     return 0.5 * (1 + math.cos(math.pi * (begin - warmup) / (epochs - warmup)))

@@ -25,6 +25,12 @@ PRECISIONS: dict[str, str] = {
 }
 """Precision names and what they are."""
 
+SCHEDULES: dict[str, str] = {
+    "cosine": "falls to zero along half a cosine (the kidney paper)",
+    "constant": "stays where the warm-up ends",
+}
+"""What the learning rate does after the warm-up."""
+
 WARMUP_EPOCHS = 5.0
 """Linear warm-up of the kidney paper, which trains for 60 epochs."""
 
@@ -43,6 +49,7 @@ class TrainingSettings:
         momentum: of SGD (0.9 in the paper); Adam has none.
         weight_decay: of parameter groups that name none of their own.
         warmup_epochs: linear warm-up, fractions allowed; None is 5 epochs, or a twelfth of fewer than 60.
+        schedule: one of `SCHEDULES`.
         clip: largest gradient norm of an optimizer's parameters (1.0 in the paper's code); None does not clip.
         precision: one of `PRECISIONS`.
         seed: of every random generator.
@@ -59,6 +66,7 @@ class TrainingSettings:
     momentum: float = 0.9
     weight_decay: float = 0.0
     warmup_epochs: float | None = None
+    schedule: str = "cosine"
     clip: float | None = 1.0
     precision: str = "auto"
     seed: int = 0
@@ -69,6 +77,7 @@ class TrainingSettings:
         problems = [
             *_choice("--optimizer", self.optimizer, OPTIMIZERS),
             *_choice("--precision", self.precision, PRECISIONS),
+            *_choice("--schedule", self.schedule, SCHEDULES),
             *_bound("--epochs", self.epochs, "1 or more", self.epochs >= 1),
             *_bound("--lr", self.lr, "above 0", self.lr > 0),
             *_bound("--momentum", self.momentum, "in [0, 1)", 0 <= self.momentum < 1),

@@ -45,11 +45,14 @@ class TrainingOptions(Options):
         panel=TRAINING,
     )
     optimizer: Literal["sgd", "adam", "adamw"] = flag("sgd", "The optimizer.", panel=TRAINING)
-    lr: float = flag(1e-2, "Learning rate after the warm-up, before the cosine.", gt=0, panel=TRAINING)
+    lr: float = flag(1e-2, "Learning rate at the end of the warm-up.", gt=0, panel=TRAINING)
     momentum: float = flag(0.9, "Momentum of sgd.", ge=0, lt=1, panel=TRAINING)
     weight_decay: float = flag(0.0, "Weight decay.", ge=0, panel=TRAINING)
     warmup_epochs: float | None = flag(
         None, "Epochs of linear warm-up; 5 unless told, or a twelfth of fewer than 60 epochs.", ge=0, panel=TRAINING
+    )
+    schedule: Literal["cosine", "constant"] = flag(
+        "cosine", "What the learning rate does after the warm-up: fall along a cosine, or stay.", panel=TRAINING
     )
     clip: float = flag(1.0, "Largest gradient norm; 0 does not clip.", ge=0, panel=TRAINING)
     seed: int = flag(0, "Seed of everything that is drawn: splits, pairs, weights, augmentation.", ge=0, panel=TRAINING)
@@ -126,6 +129,7 @@ class TrainingOptions(Options):
             momentum=self.momentum,
             weight_decay=self.weight_decay,
             warmup_epochs=self.warmup_epochs,
+            schedule=self.schedule,
             clip=self.clip or None,
             precision=self.precision,
             seed=self.seed,

@@ -103,6 +103,12 @@ def test_learning_rate_follows_warmup_and_cosine_for_each_optimizer(tmp_path: Pa
     assert listener.summaries[0].lr == 0.05
 
 
+def test_a_constant_schedule_leaves_the_learning_rate_alone(tmp_path: Path) -> None:
+    run(tmp_path, schedule="constant")
+    rates = [float(row["lr_encoder"]) for row in rows(tmp_path) if row["split"] == "train"]
+    assert rates == [0.05] * EPOCHS
+
+
 def test_best_is_the_lowest_validation_loss_and_is_no_resume_file(tmp_path: Path) -> None:
     result = run(tmp_path, epochs=8, lr=0.3)
     losses = [float(row["loss"]) for row in rows(tmp_path) if row["split"] == "val"]

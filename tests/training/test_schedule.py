@@ -19,6 +19,11 @@ def test_without_warmup_the_first_step_has_the_peak() -> None:
     assert learning_rate_factor(0, 0, 3, epochs=2, warmup=0) == 1
 
 
+def test_a_constant_rate_stays_after_the_warmup() -> None:
+    factors = [learning_rate_factor(e, 0, 1, epochs=6, warmup=2, schedule="constant") for e in range(6)]
+    assert factors == [0.5, 1, 1, 1, 1, 1]
+
+
 @given(
     batches=st.lists(st.integers(1, 7), min_size=1, max_size=12),
     warmup_share=st.floats(0, 0.95),

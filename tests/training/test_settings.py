@@ -23,9 +23,27 @@ def test_warmup_is_a_twelfth_of_short_runs(epochs: int, warmup: float) -> None:
 def test_all_problems_come_together_in_the_words_of_the_flags() -> None:
     with pytest.raises(BadInput) as error:
         TrainingSettings(
-            epochs=0, optimizer="lion", lr=0, momentum=1, weight_decay=-1, clip=0, precision="fp8", checkpoint_steps=0
+            epochs=0,
+            optimizer="lion",
+            lr=0,
+            momentum=1,
+            weight_decay=-1,
+            clip=0,
+            precision="fp8",
+            checkpoint_steps=0,
+            schedule="up",
         )
-    flags = ["optimizer", "precision", "epochs", "lr", "momentum", "weight-decay", "clip", "checkpoint-steps"]
+    flags = [
+        "optimizer",
+        "precision",
+        "schedule",
+        "epochs",
+        "lr",
+        "momentum",
+        "weight-decay",
+        "clip",
+        "checkpoint-steps",
+    ]
     assert [problem.split()[0] for problem in error.value.problems] == [f"--{flag}" for flag in flags]
 
 
