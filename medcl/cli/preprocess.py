@@ -34,8 +34,10 @@ def summary(made: Preprocessed | Ingested | Verified) -> None:
     kept = f", {made.kept} kept" if made.kept else ""
     out = f", {len(made.left_out)} left out" if made.left_out else ""
     rate = f" ({made.prepared / made.seconds:.3g} images/s)" if made.prepared else ""
-    size = " ".join(map(str, made.size))
-    typer.echo(f"{people}, {size} voxels (z y x): {made.prepared} prepared{kept}{out} in {made.seconds:.1f} s{rate}.")
+    size = f"{' '.join(map(str, made.size))} voxels (z y x)"
+    if made.slices is not None:
+        size = f"{counted(made.slices, 'slice')} of {' '.join(map(str, made.size[1:]))} pixels (y x)"
+    typer.echo(f"{people}, {size}: {made.prepared} prepared{kept}{out} in {made.seconds:.1f} s{rate}.")
     typer.echo(f"Volumes: {made.folder}")
     if made.page is not None:
         typer.echo(f"Quality page: {made.page}")

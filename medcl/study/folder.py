@@ -72,6 +72,11 @@ class Study:
         return self.root / "features"
 
     @property
+    def segmentations(self) -> Path:
+        """The folder that holds one folder for each call of `medcl segment apply`."""
+        return self.root / "segmentations"
+
+    @property
     def figures(self) -> Path:
         """The folder of the pages that `medcl visualize` writes."""
         return self.root / "figures"

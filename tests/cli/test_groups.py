@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pytest
 
 from medcl.cli import app
 from medcl.cli.registry import COMMANDS, Group
+from medcl.study.errors import BadInput
+from medcl.workflows.options import SECTIONS
+from medcl.workflows.segment_evaluate import SegmentEvaluateOptions
+from medcl.workflows.segment_train import SegmentTrainOptions
 
 GROUPS = {name: entry for name, entry in COMMANDS.items() if isinstance(entry, Group)}
 
@@ -33,3 +38,17 @@ def test_an_unknown_command_of_a_group_is_bad_input(capsys: pytest.CaptureFixtur
     code, text = shown(["segment", "everything"], capsys)
     assert code == 2
     assert "everything" in text
+
+
+def test_a_groups_own_table_has_no_settings(tmp_path: Path) -> None:
+    (tmp_path / "medcl.toml").write_text("[segment]\nlabeled = '3'\n[segment.train]\nepochs = 7\n")
+    with pytest.raises(BadInput, match=r"medcl\.toml \[segment\] labeled: .* stand below \[segment\.train\]"):
+        SegmentTrainOptions.resolve({"study": tmp_path})
+    (tmp_path / "medcl.toml").write_text("[segment.train]\nepochs = 7\n[segment.evaluate]\nseed = 4\n")
+    assert SegmentTrainOptions.resolve({"study": tmp_path}).epochs == 7
+    assert SegmentEvaluateOptions.resolve({"study": tmp_path}).seed == 4
+
+
+def test_every_table_of_a_group_has_its_module() -> None:
+    commands = {f"{name}.{below}" for name, group in GROUPS.items() for below in group.commands}
+    assert commands == {section for section in SECTIONS if "." in section}

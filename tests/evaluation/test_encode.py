@@ -70,3 +70,52 @@ def test_what_is_not_finite_stops_and_names_the_images() -> None:
 
 def test_no_images_no_batches() -> None:
     assert list(encode(Store(), [], Mean().eval(), batch_size=3, device=CPU)) == []
+
+
+@dataclass(frozen=True)
+class Stack:
+    case: str
+    values: tuple[float, ...]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return len(self.values), 3, 4
+
+
+class SliceStore(Store):
+    """Slices of one value each."""
+
+    def read(self, entry: Stack, out: np.ndarray | None = None, slice: int | None = None) -> np.ndarray:  # type: ignore[override]
+        assert out is not None
+        assert slice is not None
+        self.bases.add(id(out.base))
+        out[...] = entry.values[slice]
+        return out
+
+
+class Square(nn.Module):
+    """The square of the mean, so that a mean of features is no feature of the mean."""
+
+    def forward(self, volumes: torch.Tensor) -> torch.Tensor:
+        assert volumes.shape[1:] == (1, 1, 3, 4)
+        return volumes.mean(dim=(1, 2, 3, 4))[:, None] ** 2
+
+
+STACKS = [Stack("a", (1.0, 2.0, 3.0)), Stack("b", (4.0,)), Stack("c", (0.0, 6.0)), Stack("d", tuple([2.0] * 9))]
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 4, 100])
+def test_an_image_has_the_mean_of_its_slices_features(batch_size: int) -> None:
+    store = SliceStore()
+    batches = list(encode(store, STACKS, Square().eval(), batch_size=batch_size, device=CPU, slices=True))
+    assert [entry for batch, _ in batches for entry in batch] == STACKS
+    rows = np.concatenate([rows for _, rows in batches])
+    np.testing.assert_allclose(rows[:, 0], [14 / 3, 16, 18, 4], rtol=1e-6)
+    assert rows.dtype == np.float32
+    assert len(store.bases) == 1
+
+
+def test_a_slice_that_is_not_finite_names_its_image_once() -> None:
+    stacks = [*STACKS, Stack("broken", (float("nan"), float("nan")))]
+    with pytest.raises(RunFailed, match="not finite for broken:"):
+        list(encode(SliceStore(), stacks, Square().eval(), batch_size=3, device=CPU, slices=True))

@@ -18,6 +18,9 @@ OTHERS = [
     Recipe(intensity="percentile"),
     Recipe(intensity_over="exam"),
     Recipe(n4=True),
+    Recipe(slices="axial"),
+    Recipe(slices="acquired"),
+    Recipe(slices="acquired", slice_spacing=(1.0, 1.5)),
 ]
 
 OF_EARLIER_VERSIONS = {
@@ -54,6 +57,16 @@ def test_a_recipe_of_an_earlier_version_is_read() -> None:
     assert Recipe.from_json(stored) == Recipe(size=(4, 5, 6))
     assert Recipe(size=(4, 5, 6)).differences(stored) == []
     assert Recipe(size=(4, 5, 6), n4=True).differences(stored) == ["n4: off there, on now"]
+
+
+def test_sizes_and_spacings_of_slices_leave_z_alone() -> None:
+    slices = Recipe(size=(1, 8, 9), slices="axial", slice_spacing=(1.0, 1.5))
+    assert slices.size_for((30, 4, 4)) == (30, 8, 9)
+    assert slices.spacing_for((6.0, 0.5, 0.5)) == (6.0, 1.0, 1.5)
+    volumes = Recipe(size=(7, 8, 9), spacing=(3.0, 1.0, 1.5))
+    assert volumes.size_for((30, 4, 4)) == (7, 8, 9)
+    assert volumes.spacing_for((6.0, 0.5, 0.5)) == (3.0, 1.0, 1.5)
+    assert Recipe(slices="axial").spacing_for((6.0, 0.5, 0.5)) is None
 
 
 def test_differences_are_told_in_words() -> None:

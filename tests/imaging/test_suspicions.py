@@ -14,7 +14,7 @@ from medcl.imaging.nifti import read_nifti
 from medcl.imaging.prepare import prepare
 from medcl.imaging.recipe import Recipe
 from medcl.imaging.source import Source
-from medcl.imaging.suspicions import suspicions, voxel_axes
+from medcl.imaging.suspicions import suspicions, voxel_axes, without_paths
 
 HU = np.random.default_rng(0).choice([-1000.0, -100.0, 40.0, 1200.0], (12, 10, 8)).astype(np.float32)
 MASK = np.zeros(HU.shape, np.uint8)
@@ -129,3 +129,12 @@ def test_axes_are_those_of_the_file(tmp_path: Path, name: str) -> None:
         image = save(tmp_path / name, HU, affine)
         assert voxel_axes(image.read_bytes(), image) == axes
     assert voxel_axes(b"", tmp_path) == ""
+
+
+def test_sentences_without_paths_name_no_file(tmp_path: Path) -> None:
+    """The mask's path begins as the image's does, and the other way round."""
+    for image, mask in (("a.nii", "a.nii.gz"), ("a.nii.gz", "a.nii")):
+        source = Source(tmp_path / image, tmp_path / mask)
+        told = without_paths([f"{source.image}: is odd.", f"{source.mask}: is an empty mask."], source)
+        assert told == ("is odd.", "mask: is an empty mask.")
+    assert without_paths(["b.nii: is odd."], Source(Path("b.nii"))) == ("is odd.",)

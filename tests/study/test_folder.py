@@ -27,6 +27,7 @@ def test_places_in_the_study(tmp_path: Path) -> None:
     assert study.preprocessed("ct") == tmp_path / "preprocessed" / "ct"
     assert study.runs == tmp_path / "runs"
     assert study.features == tmp_path / "features"
+    assert study.segmentations == tmp_path / "segmentations"
     assert study.figures == tmp_path / "figures"
 
 

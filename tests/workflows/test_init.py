@@ -15,13 +15,17 @@ from medcl.study.folder import Study
 from medcl.study.settings import read_settings
 from medcl.workflows.embed import EmbedOptions
 from medcl.workflows.init import InitOptions, init, settings_template
-from medcl.workflows.options import SECTIONS
+from medcl.workflows.options import SECTIONS, TABLES
 from medcl.workflows.preprocess import PreprocessOptions
 from medcl.workflows.pretrain import PretrainOptions
+from medcl.workflows.segment_apply import SegmentApplyOptions
+from medcl.workflows.segment_evaluate import SegmentEvaluateOptions
+from medcl.workflows.segment_train import SegmentTrainOptions
 from medcl.workflows.visualize import VisualizeOptions
 
 MODELS = {"preprocess": PreprocessOptions, "pretrain": PretrainOptions, "embed": EmbedOptions}
-MODELS |= {"visualize": VisualizeOptions}
+MODELS |= {"segment.train": SegmentTrainOptions, "segment.apply": SegmentApplyOptions}
+MODELS |= {"segment.evaluate": SegmentEvaluateOptions, "visualize": VisualizeOptions}
 
 
 def test_a_new_study_is_started(tmp_path: Path) -> None:
@@ -55,16 +59,20 @@ def test_the_example_row_of_the_template_fits_its_header(tmp_path: Path) -> None
 
 def test_the_settings_template_changes_nothing_as_it_stands(tmp_path: Path) -> None:
     init(InitOptions(study=tmp_path))
-    assert read_settings(tmp_path, SECTIONS) == {command: {} for command in SECTIONS}
+    below = {command.partition(".")[2]: {} for command in SECTIONS if command.startswith("segment.")}
+    expected = {command: {} for command in SECTIONS if "." not in command} | {"segment": below}
+    assert read_settings(tmp_path, TABLES) == expected
 
 
 @pytest.mark.parametrize("command", SECTIONS)
 def test_every_line_of_the_settings_template_is_a_setting_with_its_default(tmp_path: Path, command: str) -> None:
     text = re.sub(r"^# ([a-z0-9-]+ = (?!\[?<).*)$", r"\1", settings_template(), flags=re.MULTILINE)
     tables = tomllib.loads(text)
-    assert len(tables[command]) >= 3
+    for part in command.split("."):
+        tables = tables[part]
+    assert len(tables) >= 3
     fields = {name.replace("_", "-"): field for name, field in MODELS[command].model_fields.items()}
-    for name, value in tables[command].items():
+    for name, value in tables.items():
         default = fields[name].default
         assert value == (list(default) if isinstance(default, tuple) else default)
     for name in re.findall(r"^# ([a-z0-9-]+) = \[?<", settings_template(), flags=re.MULTILINE):

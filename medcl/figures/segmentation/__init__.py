@@ -1,0 +1,1 @@
+"""The page of `medcl segment evaluate`: every case beside its truth, the worst first."""

@@ -1,0 +1,166 @@
+"""`segmentations/NAME/`: predicted masks on the grids of the original images, and what each of them belongs to.
+
+    CASE.nii.gz          label values, with the affine and shape of the image file (`imaging.write_nifti`)
+    CASE.dcm             a DICOM SEG beside it, where one was asked for
+    segmentations.csv    one line an image (Segmentation)
+    segmentations.json   the card: run, classes, options, versions; written last
+
+Paths inside the study are written relative to it, so that a study can be moved; other paths are absolute.
+"""
+
+from __future__ import annotations
+
+import csv
+import datetime
+import io
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import medcl
+from medcl.study.errors import BadInput
+from medcl.study.files import read_json, write_json, write_text
+from medcl.study.folder import Study
+
+SEGMENTATIONS_FORMAT = 1
+"""Raised when these folders change so that an older medcl would misread them."""
+
+NEW = "new"
+"""The split of images that are not of the study, or whose patients the run's own splits do not name."""
+
+SPLITS = ("train", "val", "test", NEW)
+TABLE = "segmentations.csv"
+CARD = "segmentations.json"
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """One predicted mask.
+
+    Attributes:
+        case: unique name.
+        patient, exam, sequence: from the cohort, "" where missing.
+        split: on which side of the run's split the patient stood: train, val, test or new.
+        image: the image's file, or DICOM folder.
+        truth: its label map of the cohort; None without one.
+        prediction: the predicted label map.
+    """
+
+    case: str
+    patient: str
+    exam: str
+    sequence: str
+    split: str
+    image: Path
+    truth: Path | None
+    prediction: Path
+
+
+METRICS_FILE, SUMMARY_FILE, PAGE_FILE = "metrics.csv", "metrics.json", "evaluation.html"
+"""What `medcl segment evaluate` writes beside the masks; new masks make them void."""
+
+COLUMNS = tuple(field.name for field in fields(Segmentation))
+_PATHS = ("image", "truth", "prediction")
+
+
+def write_segmentations(folder: Path, rows: Iterable[Segmentation], card: Mapping[str, Any]) -> None:
+    """Write the table and the card of a folder of masks, the card last.
+
+    Args:
+        folder: `segmentations/NAME` of a study, or any other.
+        rows: one for each mask.
+        card: run, run_path, classes, options; format, medcl's version and the moment are added here.
+    """
+    base = _base(folder)
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for row in rows:
+        writer.writerow(
+            [_written(getattr(row, name), base) if name in _PATHS else getattr(row, name) for name in COLUMNS]
+        )
+    write_text(folder / TABLE, text.getvalue())
+    written = datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds")
+    write_json(folder / CARD, {"format": SEGMENTATIONS_FORMAT, **card, "medcl": medcl.__version__, "written": written})
+
+
+def read_segmentations(folder: Path) -> tuple[list[Segmentation], dict[str, Any]]:
+    """The masks of a folder and its card.
+
+    Raises:
+        BadInput: it holds none, is unfinished or damaged, or a newer medcl wrote it. Whether the masks are there is not
+            looked at.
+    """
+    folder = Path(folder).absolute()
+    if not (folder / CARD).is_file():
+        raise BadInput(f"{folder}: holds no finished segmentations (no {CARD}). `medcl segment apply` writes them.")
+    card = read_json(folder / CARD)
+    number = card.get("format") if isinstance(card, dict) else None
+    if not isinstance(number, int):
+        raise BadInput(
+            f"{folder / CARD}: is no card of segmentations (no format number): run `medcl segment apply` again."
+        )
+    if number > SEGMENTATIONS_FORMAT:
+        raise BadInput(
+            f"{folder / CARD}: has format {number}; this medcl reads up to {SEGMENTATIONS_FORMAT}. Update medcl."
+        )
+    return _rows(folder / TABLE, _base(folder)), card
+
+
+def newest_segmentations(study: Study) -> Path:
+    """The folder of a study's segmentations that was written last.
+
+    Raises:
+        BadInput: there is none.
+    """
+    found: list[tuple[str, str, Path]] = []
+    for file in study.segmentations.glob(f"*/{CARD}"):
+        card = read_json(file)
+        if isinstance(card, dict):
+            found.append((str(card.get("written", "")), file.parent.name, file.parent))
+    if not found:
+        raise BadInput(f"{study.segmentations}: holds no finished segmentations. `medcl segment apply` writes them.")
+    return max(found)[2]
+
+
+def _base(folder: Path) -> Path:
+    """What relative paths start from: the study of `segmentations/NAME`, else the folder itself."""
+    folder = Path(folder).absolute()
+    return folder.parent.parent if folder.parent.name == Study(folder).segmentations.name else folder
+
+
+def _written(path: Path | None, base: Path) -> str:
+    if path is None:
+        return ""
+    absolute = Path(os.path.abspath(path))
+    return absolute.relative_to(base).as_posix() if absolute.is_relative_to(base) else str(absolute)
+
+
+def _rows(file: Path, base: Path) -> list[Segmentation]:
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"{file}: cannot be read ({error}): run `medcl segment apply` again.") from error
+    rows = []
+    for number, row in enumerate(csv.DictReader(io.StringIO(text, newline="")), start=2):
+        missing = [name for name in COLUMNS if row.get(name) is None]
+        if missing or row["split"] not in SPLITS or not (row["case"] and row["image"] and row["prediction"]):
+            why = f"no {', '.join(missing)}" if missing else f"split {row['split']!r}, image {row['image']!r}"
+            raise BadInput(
+                f"{file}: line {number} is no segmentation ({why}); the file was changed: restore it, or run "
+                "`medcl segment apply` again."
+            )
+        texts: dict[str, Any] = {name: row[name] for name in COLUMNS if name not in _PATHS}
+        truth = _read(row["truth"], base) if row["truth"] else None
+        rows.append(
+            Segmentation(
+                **texts, image=_read(row["image"], base), truth=truth, prediction=_read(row["prediction"], base)
+            )
+        )
+    return rows
+
+
+def _read(cell: str, base: Path) -> Path:
+    return Path(os.path.abspath(base / cell))

@@ -1,0 +1,87 @@
+"""What the user should know about images that were segmented: cut, of another spacing, seen in training, empty."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from medcl.study.plural import counted
+from medcl.study.segmentations import NEW
+
+if TYPE_CHECKING:
+    from medcl.workflows.segment_prediction import PredictedMask
+    from medcl.workflows.segment_run import KnownPatients
+
+SHIFTED_SPACING = 1.5
+"""Ratio of an image's voxel spacing to the run's mean one, either way, from which on the user is told."""
+
+_SHOWN = 5
+
+
+@dataclass
+class Remarks:
+    """Collects what the user should know about images that were segmented.
+
+    Attributes:
+        card: of the run.
+        flat: whether its network takes slices.
+        cut: images larger than what the network sees.
+        shifted: images of another voxel spacing.
+        seen: images of the training under other names.
+        empty: images without any voxel of a class.
+    """
+
+    card: Mapping[str, Any]
+    flat: bool
+    cut: list[str] = field(default_factory=list)
+    shifted: list[str] = field(default_factory=list)
+    seen: list[str] = field(default_factory=list)
+    empty: list[str] = field(default_factory=list)
+
+    def add(self, mask: PredictedMask, known: KnownPatients) -> None:
+        """Look at one image."""
+        assert mask.mask is not None
+        if mask.cut:
+            self.cut.append(mask.case)
+        if self._is_shifted(mask.spacing):
+            self.shifted.append(f"{mask.case} ({' '.join(f'{mm:.3g}' for mm in mask.spacing)})")
+        if not mask.mask.voxels.any():
+            self.empty.append(mask.case)
+        side = known.contents.get(mask.content, NEW)
+        if side in ("train", "val") and known.splits.get(mask.job.names["patient"], NEW) != side:
+            self.seen.append(mask.case)
+
+    def _is_shifted(self, spacing: Sequence[float]) -> bool:
+        usual = self.card.get("spacing")
+        if not usual or len(usual) != 3:
+            return False
+        first = 1 if self.flat else 0  # the distance of slices plays no part in 2D
+        ratios = [now / then for now, then in zip(spacing[first:], usual[first:], strict=True)]
+        return any(not 1 / SHIFTED_SPACING < ratio < SHIFTED_SPACING for ratio in ratios)
+
+    def sentences(self) -> Iterator[str]:
+        """Yield what is to be said."""
+        if self.seen:
+            yield (
+                f"The run was trained or chosen on the voxels of {_some(self.seen)}, which stand here under other "
+                "names: they are marked so, and are no test of it."
+            )
+        if self.cut:
+            yield (
+                f"{counted(len(self.cut), 'image')} larger than what the run's --size holds: what lies outside was "
+                f"not looked at and is background ({_some(self.cut)})."
+            )
+        if self.shifted:
+            usual = " ".join(f"{mm:.3g}" for mm in self.card["spacing"])
+            yield (
+                f"{counted(len(self.shifted), 'image')} of quite another voxel spacing than the run's {usual} mm (z y "
+                f"x), to which its recipe does not resample: look at the masks ({_some(self.shifted)})."
+            )
+        if self.empty:
+            yield f"{counted(len(self.empty), 'mask')} empty, no voxel is of any class ({_some(self.empty)})."
+
+
+def _some(names: Collection[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(list(names)[:_SHOWN]) + more

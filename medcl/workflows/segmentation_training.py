@@ -1,0 +1,349 @@
+"""A segmentation training: its images and masks, its method, its run and what it leaves behind.
+
+Joins the rooms: study (cohort, splits, label classes, leakage gate), imaging (volume store), data (task, loader),
+networks, methods and training.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from medcl.data.augmentation import Augmentation
+from medcl.data.labelled_patients import LabelledPatients, choose_labelled_patients
+from medcl.data.loader import Loader
+from medcl.data.samples import Samples, build_samples
+from medcl.data.segmentation_options import SegmentationTaskOptions
+from medcl.data.segmentation_task import SegmentationTask
+from medcl.data.source import TaskSource
+from medcl.evaluation.saved_segmenter import STEM
+from medcl.imaging.store import VolumeStore
+from medcl.methods.ideal import Ideal, IdealOptions
+from medcl.networks.registry import DEFAULT_NETWORK
+from medcl.networks.segmenter import build_segmenter
+from medcl.study.errors import BadInput
+from medcl.study.files import write_json
+from medcl.study.folder import Study
+from medcl.study.label_classes import (
+    LabelClass,
+    classes_to_json,
+    read_label_classes,
+    refuse_unknown_values,
+    unnamed_classes,
+)
+from medcl.study.leakage import check_images
+from medcl.study.runs import Run
+from medcl.study.splits import Splits
+from medcl.training.device import resolve_device
+from medcl.training.distributed import is_main, own_rows, world_size
+from medcl.training.dry_run import Forecast, dry_run
+from medcl.training.export import export_encoder, load_encoder_weights, read_encoder_card, restore_best
+from medcl.training.loop import train
+from medcl.training.progress import reporter
+from medcl.training.randomness import seed_everything
+from medcl.training.result import TrainingResult
+from medcl.workflows.clinical_options import read_options_cohort
+from medcl.workflows.device_cache import cache_bytes
+from medcl.workflows.split_options import split_notes, split_patients
+from medcl.workflows.training_run import plain
+
+if TYPE_CHECKING:
+    from medcl.workflows.segment_train import SegmentTrainOptions
+
+INPUTS = {
+    "volumes": "the preprocessed volumes and masks",
+    "splits": "the split of the patients",
+    "labels": "the label classes of medcl.toml or the labelled patients",
+}
+"""What goes into a run, in words."""
+
+ENCODER_LR_SHARE = 0.1
+"""Of the learning rate, for an encoder that is pretrained (ours: 1e-4 beside 1e-3)."""
+
+
+@dataclass(frozen=True)
+class PreparedSegmentation:
+    """All that a training needs, checked.
+
+    Attributes:
+        store, splits, samples: where the data come from.
+        classes: what the masks hold.
+        labelled: ids of the labelled patients.
+        network: name of the encoder.
+        device: where it trains.
+        notes: what the user should know before the training starts.
+        inputs: hashes of what goes in, for run.json.
+    """
+
+    store: VolumeStore
+    splits: Splits
+    samples: Samples
+    classes: list[LabelClass]
+    labelled: list[str]
+    network: str
+    device: torch.device
+    notes: list[str]
+    inputs: dict[str, str]
+
+
+@dataclass(frozen=True)
+class MadeSegmentation:
+    """A training, ready to begin."""
+
+    task: SegmentationTask
+    method: Ideal
+    source: TaskSource
+
+
+def prepare(study: Study, options: SegmentTrainOptions) -> PreparedSegmentation:
+    """Read the study and refuse what cannot be trained on.
+
+    Raises:
+        BadInput: with what is missing or wrong.
+    """
+    device = resolve_device(options.device)
+    store = VolumeStore.open(study.preprocessed(options.preprocessed))
+    cohort = read_options_cohort(study, options)
+    store = store.only(set(cohort.cases()))
+    if not store.entries:
+        raise BadInput(f"No image of cohort.csv is in {store.path}: run `medcl preprocess`.")
+    splits = split_patients(options, cohort, options.seed)
+    sides = splits.of(1)
+    check_images(store.entries, sides)
+    samples = build_samples(store, cohort, sides)
+    chosen = choose_labelled_patients(samples, options.labeled, options.labeled_patients, seed=options.seed)
+    classes, notes = _classes(study, store, sides, chosen)
+    return PreparedSegmentation(
+        store=store,
+        splits=splits,
+        samples=samples,
+        classes=classes,
+        labelled=list(chosen.patients),
+        network=options.network or _network_of(options),
+        device=device,
+        notes=[*cohort.notes, *split_notes(splits), *chosen.notes, *notes],
+        inputs={
+            "volumes": store.fingerprint(),
+            "splits": _digest(splits.frame.to_csv(index=False)),
+            "labels": _digest(json.dumps([classes_to_json(classes), chosen.patients])),
+        },
+    )
+
+
+def build(prepared: PreparedSegmentation, options: SegmentTrainOptions) -> MadeSegmentation:
+    """Make the task, the method and the loader, and load --init-from.
+
+    Raises:
+        BadInput: the batches, the images' size or the weights cannot be used.
+    """
+    samples = prepared.samples
+    task = SegmentationTask(
+        samples,
+        prepared.labelled,
+        SegmentationTaskOptions(
+            seed=options.seed,
+            batch_size=options.batch_size,
+            supervised=options.method == "supervised",
+            labelled_share=options.labeled_share,
+            steps=options.steps_per_epoch,
+            unlabelled_from=options.unlabeled_from,
+            empty_share=options.empty_slices,
+        ),
+    )
+    _refuse_small_batches(task, mixes=options.mix != "none")
+    seed_everything(options.seed)  # the method's first weights follow the seed
+    method = _method(prepared, options, task)
+    loader = Loader(
+        samples,
+        _augmentation(options),
+        seed=options.seed,
+        device=prepared.device,
+        workers=options.workers,
+        cache_bytes=cache_bytes(options.cache, prepared.device),
+        classes=[each.value for each in prepared.classes],
+    )
+    return MadeSegmentation(task, method, TaskSource(task, loader, own_rows))
+
+
+def train_segmentation(
+    prepared: PreparedSegmentation, made: MadeSegmentation, options: SegmentTrainOptions, run: Run
+) -> TrainingResult:
+    """Train in the run's folder and export the network of its best epoch; of several ranks the first one writes."""
+    report = None
+    if is_main():
+        prepared.splits.only(1).write(run.path / "splits.csv")
+        write_json(run.path / "task.json", made.task.describe())
+        report = reporter()
+        for note in made.task.notes:
+            report.message(note)
+    result = train(
+        made.method,
+        made.source,
+        options.settings(),
+        run.path,
+        report,
+        device=prepared.device,
+        options={**plain(options), "inputs": prepared.inputs},
+        resume=options.resume,
+    )
+    if is_main():
+        epoch = restore_best(made.method, result.best)
+        card = {**_card(prepared, options), "run": run.name, "epoch": epoch}
+        architecture = _architecture(prepared)
+        export_encoder(made.method.encoder, run.path, {**card, "architecture": architecture})
+        network = {"classes": len(prepared.classes) + 1, "decoders": options.chosen_decoders}
+        export_encoder(made.method.kept, run.path, {**card, "architecture": {**architecture, **network}}, STEM)
+    return result
+
+
+def dry_run_segmentation(prepared: PreparedSegmentation, options: SegmentTrainOptions) -> Forecast:
+    """Train two steps and tell what the run would take; nothing is written."""
+    made = build(prepared, options)
+    return dry_run(made.method, made.source, options.settings(), device=prepared.device, options={})
+
+
+def _classes(
+    study: Study, store: VolumeStore, sides: dict[str, str], chosen: LabelledPatients
+) -> tuple[list[LabelClass], list[str]]:
+    """What the masks hold, as declared or, without a declaration, as found; nothing of test patients is looked at."""
+    used = [entry for entry in store.entries if entry.label_file and sides.get(entry.patient) == "val"]
+    labelled = [entry for entry in store.entries if entry.label_file and entry.patient in chosen.patients]
+    found: Counter[int] = Counter()
+    of_labelled: Counter[int] = Counter()
+    declared, notes = read_label_classes(study), []
+    for entry in [*labelled, *used]:
+        counts = _counts(store.labels(entry))
+        if declared:
+            refuse_unknown_values(counts, declared, f"The mask of {entry.case}")
+        found.update(counts)
+        if entry.patient in chosen.patients:
+            of_labelled.update(counts)
+    classes = declared or unnamed_classes(value for value in found if value)
+    if not classes:
+        raise BadInput("The masks of the labelled patients hold nothing but background (0).")
+    if not declared:
+        told = ", ".join(str(each.value) for each in classes)
+        notes.append(f"Label values found: {told}. Name them in the table [labels] of medcl.toml.")
+    _refuse_missing(classes, of_labelled, chosen.patients)
+    return classes, notes
+
+
+def _counts(labels: np.ndarray[Any, Any] | None) -> Counter[int]:
+    assert labels is not None
+    values, counts = np.unique(labels, return_counts=True)
+    return Counter(dict(zip(values.tolist(), counts.tolist(), strict=True)))
+
+
+def _refuse_missing(classes: Sequence[LabelClass], found: Counter[int], patients: Sequence[str]) -> None:
+    missing = [each for each in classes if not found[each.value]]
+    if missing:
+        told = ", ".join(f"{each.value} ({each.name})" for each in missing)
+        people = "labelled patient" if len(patients) == 1 else f"{len(patients)} labelled patients"
+        raise BadInput(
+            f"{len(classes)} label classes are declared, and the masks of the {people} hold "
+            f"{len(classes) - len(missing)} of them: nothing is labelled {told}. Label patients who show them, or take "
+            "them out of the table [labels] of medcl.toml."
+        )
+
+
+def _network_of(options: SegmentTrainOptions) -> str:
+    """That of --init-from, so that its weights fit."""
+    if options.init_from is None:
+        return DEFAULT_NETWORK
+    architecture = read_encoder_card(options.init_from).get("architecture")
+    return str(architecture["network"]) if isinstance(architecture, dict) else DEFAULT_NETWORK
+
+
+def _method(prepared: PreparedSegmentation, options: SegmentTrainOptions, task: SegmentationTask) -> Ideal:
+    segmenter = build_segmenter(
+        prepared.network, prepared.samples.size, len(prepared.classes) + 1, options.chosen_decoders
+    )
+    if options.init_from is not None:
+        _load_encoder(segmenter.encoder, options, prepared)
+    if options.compile:
+        segmenter.compile()  # in place: names of weights stay
+    encoder_lr = options.encoder_lr
+    if encoder_lr is None and options.init_from is not None:
+        encoder_lr = ENCODER_LR_SHARE * options.lr
+    return Ideal(
+        segmenter,
+        IdealOptions(
+            dice_share=0.5 if options.loss == "ce+dice" else 0.0,
+            weight=options.consistency_weight,
+            ramp_steps=round(options.ramp_up * options.epochs * task.steps),
+            confidence=options.confidence,
+            teacher=options.teacher,
+            mix=options.mix == "copy-paste",
+            encoder_lr=encoder_lr,
+            seed=options.seed,
+        ),
+    )
+
+
+def _load_encoder(encoder: torch.nn.Module, options: SegmentTrainOptions, prepared: PreparedSegmentation) -> None:
+    assert options.init_from is not None
+    saved = read_encoder_card(options.init_from).get("architecture")
+    size = list(saved["size"]) if isinstance(saved, dict) and "size" in saved else None
+    flat = prepared.samples.size[0] == 1
+    if size is not None and (size[0] == 1) != flat:
+        there, here = ("slices", "volumes") if size[0] == 1 else ("volumes", "slices")
+        raise BadInput(
+            f"--init-from {options.init_from}: its encoder was trained on {there} ({' '.join(map(str, size))}), and "
+            f"{options.preprocessed} holds {here} ({' '.join(map(str, prepared.samples.size))}, z y x): pretrain on "
+            f"{here}, or choose other volumes with --preprocessed."
+        )
+    load_encoder_weights(encoder, options.init_from, _architecture(prepared))
+
+
+def _augmentation(options: SegmentTrainOptions) -> Augmentation:
+    return Augmentation(
+        flip_probability=options.flip,
+        affine_probability=options.affine,
+        rotation_degrees=options.rotation,
+        scale=options.scaling,
+        blur_sigma=options.blur,
+        noise_sd=options.noise,
+        gamma=options.gamma,
+        brightness=options.brightness,
+        contrast=options.contrast,
+    )
+
+
+def _refuse_small_batches(task: SegmentationTask, mixes: bool) -> None:
+    """Refuse batches of which a rank would get nothing, or nothing labelled to mix with."""
+    processes = world_size()
+    if task.batch_size < processes or (mixes and processes > 1 and task.labelled_images < processes):
+        raise BadInput(
+            f"A batch of {task.batch_size} images ({task.labelled_images} labelled) cannot be shared among "
+            f"{processes} processes. Use fewer --gpus or --nodes, or a larger --batch-size."
+        )
+
+
+def _architecture(prepared: PreparedSegmentation) -> dict[str, Any]:
+    return {"network": prepared.network, "size": list(prepared.samples.size), "channels": 1}
+
+
+def _card(prepared: PreparedSegmentation, options: SegmentTrainOptions) -> dict[str, Any]:
+    """What another program must know to use the network."""
+    return {
+        "classes": classes_to_json(prepared.classes),
+        "method": options.method,
+        "labelled_patients": prepared.labelled,
+        "recipe": prepared.store.recipe.to_json(),
+        "recipe_key": prepared.store.recipe.key(),
+        "modalities": sorted({entry.modality for entry in prepared.store.entries}),
+        "spacing": [round(float(step), 4) for step in prepared.samples.spacings().mean(axis=0)],
+        "preprocessed": options.preprocessed,
+        "data": prepared.inputs["volumes"],
+    }
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
