@@ -1,8 +1,8 @@
-"""Augmentation of Milecki et al. (MIDL 2022): drawn by sample, applied by batch on the device.
+"""Augmentation: drawn by sample, applied by batch on the device.
 
-Left-right flip (the x axis of RAS+, an array's last), rotation and scaling, blur and noise, in this order.
-The probabilities are the paper's; degrees and scale the defaults of the library that its code calls; noise up
-to 0.05, as in the code (the paper's 0.5 would drown intensities of [0, 1]).
+Crop, left-right flip (the x axis of RAS+, an array's last), rotation and scaling in one interpolation; then blur,
+gamma, contrast, brightness and noise, in this order. What may happen stands in `data/augmentation.py`; without more
+said, it is the augmentation of Milecki et al. (MIDL 2022).
 
 What is drawn depends on (seed, epoch, key) only, never on the batch, its order or a rank, and stands in plain
 tensors, so that it can be saved and looked at. Applying it is deterministic. Noise comes from the device's
@@ -11,73 +11,26 @@ generator: CPU and GPU give different noise.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from medcl.data.augmentation import Augmentation as Augmentation
 from medcl.data.blur import blur
+from medcl.data.intensity import change_intensities
 from medcl.data.keyed import keyed_generator
 from medcl.data.to_device import to_device
-from medcl.data.warp import rotation_and_scale, warp
-from medcl.study.errors import BadInput
+from medcl.data.views import view_matrices
+from medcl.data.warp import resample
 
 UNIFORMS = 14
 """Random numbers of a sample; always as many, so that one setting does not shift the draws of another."""
 
-BLUR_CUT = 4.0
-"""The blur's kernel is cut at so many of the largest standard deviation."""
-
-
-LIMITS = {"rotation_degrees": 180.0, "scale": 0.9, "blur_sigma": 10.0, "noise_sd": 10.0}
-"""Largest values that make sense; probabilities go up to 1."""
-
-
-@dataclass(frozen=True)
-class Augmentation:
-    """What may happen to an image and how much; every draw is uniform.
-
-    Attributes:
-        flip_probability: of mirroring left and right.
-        affine_probability: of rotating and scaling.
-        rotation_degrees: largest angle about each of the three axes.
-        scale: largest relative change of size along each axis, in [0, 1).
-        isotropic_scale: one change of size for all axes.
-        blur_probability: of blurring.
-        blur_sigma: largest standard deviation along each axis, in voxels.
-        noise_probability: of adding Gaussian noise.
-        noise_sd: largest standard deviation of the noise, in units of the intensity range [0, 1].
-
-    Raises:
-        BadInput: naming every value that cannot be used.
-    """
-
-    flip_probability: float = 0.5
-    affine_probability: float = 0.5
-    rotation_degrees: float = 10.0
-    scale: float = 0.1
-    isotropic_scale: bool = False
-    blur_probability: float = 1.0
-    blur_sigma: float = 0.5
-    noise_probability: float = 1.0
-    noise_sd: float = 0.05
-
-    def __post_init__(self) -> None:
-        problems = []
-        for field in fields(self):
-            value = getattr(self, field.name)
-            most = 1.0 if field.name.endswith("probability") else LIMITS.get(field.name, 1)
-            if not 0 <= value <= most:
-                problems.append(f"augmentation {field.name} is {value}; expected a number in [0, {most:g}].")
-        if problems:
-            raise BadInput(problems)
-
-    @property
-    def blur_radius(self) -> int:
-        """Voxels to either side that the blur's kernel reaches."""
-        return int(BLUR_CUT * self.blur_sigma + 0.5)
+MORE_UNIFORMS = 10
+"""Those that came later (crop and intensities), drawn after all others: what was drawn before stays the same."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,6 +46,10 @@ class Draws:
         noise: (M,) standard deviations.
         noise_seed: (M,) seeds of each sample's noise.
         blur_radius: voxels that the blur reaches.
+        sides: (M,) of the box that is cut out, as parts of the image's; 1 is all of it.
+        centres: (M, 3) of that box along x, y, z, in half widths of the image from its centre.
+        gammas, contrasts: (M,) power and factor; 1 is no change.
+        brightness: (M,) what is added.
     """
 
     flip: Tensor
@@ -104,9 +61,19 @@ class Draws:
     noise: Tensor
     noise_seed: Tensor
     blur_radius: int
+    sides: Tensor
+    centres: Tensor
+    gammas: Tensor
+    contrasts: Tensor
+    brightness: Tensor
 
     def __len__(self) -> int:
         return len(self.flip)
+
+    @property
+    def cut(self) -> Tensor:
+        """(M,) whether less than the whole image is shown."""
+        return self.sides < 1
 
 
 def draw(
@@ -126,16 +93,24 @@ def draw(
         spacing: (M, 3) of the samples' voxels, (z, y, x) in mm; None for cubes.
     """
     uniform = np.empty((len(keys), UNIFORMS))
+    more = np.empty((len(keys), MORE_UNIFORMS))
     seeds = np.empty(len(keys), np.int64)
     for place, key in enumerate(keys.tolist()):
         generator = keyed_generator(seed, "augmentation", epoch, key)
         uniform[place] = generator.random(UNIFORMS)
         seeds[place] = generator.integers(0, 2**62)
+        more[place] = generator.random(MORE_UNIFORMS)
     affine = uniform[:, 1] < settings.affine_probability
     around = 2 * uniform[:, 4:10] - 1
     scale = np.repeat(around[:, 3:4], 3, axis=1) if settings.isotropic_scale else around[:, 3:6]
     blurred = uniform[:, 2] < settings.blur_probability
     noisy = uniform[:, 3] < settings.noise_probability
+    smallest, largest = settings.crop or (1.0, 1.0)
+    sides = smallest + (largest - smallest) * more[:, 0]
+    to_power = more[:, 4] < settings.gamma_probability
+    stretched = more[:, 5] < settings.contrast_probability
+    lightened = more[:, 6] < settings.brightness_probability
+    change = 2 * more[:, 7:10] - 1
     return Draws(
         flip=torch.from_numpy(uniform[:, 0] < settings.flip_probability),
         affine=torch.from_numpy(affine),
@@ -146,6 +121,11 @@ def draw(
         noise=torch.from_numpy(noisy * uniform[:, 13] * settings.noise_sd),
         noise_seed=torch.from_numpy(seeds),
         blur_radius=settings.blur_radius,
+        sides=torch.from_numpy(sides),
+        centres=torch.from_numpy((1 - sides[:, None]) * (2 * more[:, 1:4] - 1)),
+        gammas=torch.from_numpy(np.exp(to_power * change[:, 0] * settings.gamma)),
+        contrasts=torch.from_numpy(1 + stretched * change[:, 1] * settings.contrast),
+        brightness=torch.from_numpy(lightened * change[:, 2] * settings.brightness),
     )
 
 
@@ -156,29 +136,49 @@ def apply(volumes: Tensor, draws: Draws) -> Tensor:
         volumes: on any device, float32 or float64, background 0.
         draws: of these M samples.
     """
+    return apply_with_labels(volumes, None, draws)[0]
+
+
+def apply_with_labels(volumes: Tensor, labels: Tensor | None, draws: Draws) -> tuple[Tensor, Tensor | None, Tensor]:
+    """Return the volumes and their labels in the same views, and the views' maps to the stored image.
+
+    Args:
+        volumes: (M, 1, D, H, W) on any device, float32 or float64, background 0.
+        labels: of the same shape, whole numbers up to 255, background 0: the nearest one is taken. None without.
+        draws: of these M samples.
+
+    Returns:
+        The volumes, the labels, and (M, 3, 4) as `view_matrices` gives them.
+    """
     with torch.no_grad(), torch.autocast(device_type=volumes.device.type, enabled=False):
-        volumes = _flip_and_warp(volumes, draws)
+        theta = view_matrices(draws, (volumes.shape[2], volumes.shape[3], volumes.shape[4]))
+        volumes, labels = _move(volumes, labels, draws, theta)
         if bool((draws.sigmas > 0).any()):
             volumes = blur(volumes, draws.sigmas, draws.blur_radius)
-        return _add_noise(volumes, draws)
+        volumes = change_intensities(volumes, draws.gammas, draws.contrasts, draws.brightness)
+        return _add_noise(volumes, draws), labels, theta
 
 
-def _flip_and_warp(volumes: Tensor, draws: Draws) -> Tensor:
-    """Return a new tensor with flips, and with flip and affine in one interpolation where both happen."""
+def _move(volumes: Tensor, labels: Tensor | None, draws: Draws, theta: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Return new tensors, each sample interpolated once at most; a mirrored one keeps its voxels as they are."""
+    interpolated = draws.affine | draws.cut
+    if bool(interpolated.all()):
+        return resample(volumes, theta, labels)
     moved = volumes.clone(memory_format=torch.contiguous_format)
-    only_flip = torch.nonzero(draws.flip & ~draws.affine).flatten()
+    moved_labels = None if labels is None else labels.clone()
+    only_flip = torch.nonzero(draws.flip & ~interpolated).flatten()
     if len(only_flip):
         where = to_device(only_flip, volumes.device)
         moved[where] = volumes[where].flip(-1)
-    affine = torch.nonzero(draws.affine).flatten()
-    if len(affine):
-        mirror = torch.ones(len(affine), 3, dtype=torch.float64)
-        mirror[draws.flip[affine], 0] = -1
-        matrices = rotation_and_scale(draws.degrees[affine], draws.scales[affine], flat=volumes.shape[2] == 1)
-        matrices = matrices @ torch.diag_embed(mirror)  # mirrored first
-        where = to_device(affine, volumes.device)
-        moved[where] = warp(volumes[where], matrices, draws.spacing[affine])
-    return moved
+        if labels is not None and moved_labels is not None:
+            moved_labels[where] = labels[where].flip(-1)
+    rest = torch.nonzero(interpolated).flatten()
+    if len(rest):
+        where = to_device(rest, volumes.device)
+        moved[where], found = resample(volumes[where], theta[rest], None if labels is None else labels[where])
+        if moved_labels is not None and found is not None:
+            moved_labels[where] = found
+    return moved, moved_labels
 
 
 def _add_noise(volumes: Tensor, draws: Draws) -> Tensor:

@@ -47,6 +47,7 @@ class Curriculum:
         advice: what a user can change when a stage has no pairs of one label.
         facts: what there is to be printed and saved beside the counts.
         notes: sentences for the user.
+        images: (N,) numbers of the images of all samples where these are slices; None where samples are images.
     """
 
     rules: tuple[PairRule, ...]
@@ -57,6 +58,7 @@ class Curriculum:
     advice: str
     facts: dict[str, Any]
     notes: tuple[str, ...] = ()
+    images: Ints | None = None
 
     def stage(self, epoch: int) -> int:
         """Return the stage of an epoch, both from 0."""

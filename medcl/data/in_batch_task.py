@@ -2,7 +2,8 @@
 
 21 steps of 96 images are a tenth of the encoder passes of the paper's 10,000 explicit pairs, and 21 * 4,560
 pairs. Every image is used before one is used again. For the patient task a step draws patients that have a
-positive pair, at least two images of each, of different exams where the patient has them.
+positive pair, at least two images of each, of different exams where the patient has them. Slices of one image come
+into one step only where there are too few images.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from medcl.data.curriculum import Curriculum
 from medcl.data.keyed import keyed_generator
 from medcl.data.patient_pairs import PatientRule
 from medcl.data.plan import BatchPlan
+from medcl.data.spread import spread
 from medcl.data.task_options import IN_BATCH_IMAGES, TaskOptions
 from medcl.data.validation_blocks import ValidationBlocks
 
@@ -41,7 +43,8 @@ class InBatchTask:
         if isinstance(rule, PatientRule):
             batches = _patients_with_pairs(rule, self.curriculum.rows, self.wanted, self.options.steps, generator)
         else:
-            batches = cycle(self.curriculum.rows, self.wanted, self.options.steps, generator)
+            rows, images = self.curriculum.rows, self.curriculum.images
+            batches = cycle(rows, self.wanted, self.options.steps, generator, images)
         plans, first = [], 0
         for rows in batches:
             keys = np.arange(first, first + len(rows))
@@ -94,13 +97,18 @@ class InBatchTask:
         return len(rows) - sum(len(group) for group in _groups_with_pairs(rule, rows))
 
 
-def cycle(rows: Ints, size: int, steps: int, generator: np.random.Generator) -> Iterator[Ints]:
-    """Yield `steps` batches of `size` different rows (all, if fewer); each is used before one is used again."""
+def cycle(
+    rows: Ints, size: int, steps: int, generator: np.random.Generator, images: Ints | None = None
+) -> Iterator[Ints]:
+    """Yield `steps` batches of `size` different rows (all, if fewer); each is used before one is used again.
+
+    With `images` the rows are slices, and those of one image are kept apart (`spread`).
+    """
     size = min(size, len(rows))
     waiting = np.empty(0, np.int64)
     for _ in range(steps):
         if len(waiting) < size:
-            fresh = generator.permutation(rows)
+            fresh = spread(rows, images, generator)
             again = np.isin(fresh, waiting)  # their turn comes at the end, so that no batch holds one twice
             waiting = np.concatenate([waiting, fresh[~again], fresh[again]])
         yield waiting[:size]
@@ -122,13 +130,20 @@ def _groups_with_pairs(rule: PatientRule, rows: Ints) -> list[Ints]:
     """The images of each patient that has a positive pair under the rule."""
     order = rows[np.argsort(rule.patients[rows], kind="stable")]
     groups = np.split(order, np.flatnonzero(np.diff(rule.patients[order])) + 1)
-    return [group for group in groups if len(group) > 1 and (rule.same_exam or len(np.unique(rule.exams[group])) > 1)]
+    images = np.arange(len(rule.patients)) if rule.images is None else rule.images
+    apart = images if rule.same_exam else rule.exams
+    return [group for group in groups if len(np.unique(apart[group])) > 1]
 
 
 def _images_of(rule: PatientRule, group: Ints, most: int, generator: np.random.Generator) -> Ints:
-    """Up to `most` images of a patient in random order, the first two of different exams where there are such."""
-    order = generator.permutation(group)
+    """Up to `most` images of a patient in random order, the first two of different exams where there are such.
+
+    Slices of one exam are at least of two images.
+    """
+    order = spread(group, rule.images, generator)
     other = np.flatnonzero(rule.exams[order] != rule.exams[order[0]])
+    if not len(other) and rule.images is not None:
+        other = np.flatnonzero(rule.images[order] != rule.images[order[0]])
     if len(other):
         order[[1, other[0]]] = order[[other[0], 1]]
     return order[:most]

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 Augment = Literal["epoch", "fixed", "none"]
 
+LABELLED = "labelled"
+"""The target, (M,) bool, by which a plan hides the masks of images that are to count as unlabelled."""
+
 
 @dataclass(frozen=True, eq=False)
 class BatchPlan:

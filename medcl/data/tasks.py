@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from medcl.data.dense_task import DenseTask
 from medcl.data.in_batch_task import InBatchTask
 from medcl.data.patient_pairs import patient_curriculum
 from medcl.data.plan import Task
@@ -16,14 +17,16 @@ SAMPLINGS: dict[str, type[SampledTask] | type[InBatchTask]] = {"sampled": Sample
 
 
 def build_task(method: str, pairs: str, samples: Samples, options: TaskOptions) -> Task:
-    """Return the task of `--method` (variable, patient, simclr) and `--pairs` (sampled, in-batch).
+    """Return the task of `--method` (variable, patient, simclr, dense) and `--pairs` (sampled, in-batch).
 
-    `simclr` makes its pairs from views and takes no notice of `pairs`.
+    `simclr` and `dense` make their pairs from views and take no notice of `pairs`.
 
     Raises:
         BadInput: the samples do not hold the pairs that the task needs.
     """
     if method == "simclr":
         return SimclrTask(samples, options)
+    if method == "dense":
+        return DenseTask(samples, options)
     curriculum = PAIR_TASKS[method](samples, options)
     return SAMPLINGS[pairs](curriculum, options)

@@ -3,7 +3,8 @@
 Each image passes through the encoder once and all pairs of its block are judged, by the definition of the
 curriculum's last stage, in every epoch: so the losses of a run can be compared, whatever stage it is in and
 whether it was resumed. Up to one block's images (96) these are all pairs there are. A patient's images stay
-in one block, up to a quarter of it.
+in one block, up to a quarter of it. Of slices each patient gives an equal share of those that may be used, spread over
+its images.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 from medcl.data.curriculum import NEGATIVE, POSITIVE, Curriculum, Ints
 from medcl.data.keyed import keyed_generator
 from medcl.data.plan import BatchPlan
+from medcl.data.spread import in_turns
 from medcl.data.task_options import IN_BATCH_IMAGES, TaskOptions
 
 MOST_OF_A_PATIENT = IN_BATCH_IMAGES // 4
@@ -72,7 +74,7 @@ def _blocks(curriculum: Curriculum, options: TaskOptions) -> list[Ints]:
     parts: list[tuple[int, Ints]] = []
     left = options.validation_images
     for number in keyed_generator(options.seed, "validation patients").permutation(len(groups)):
-        group = groups[number][:left]
+        group = _thinned(groups[number], curriculum, options, len(groups))[:left]
         left -= len(group)
         parts += [
             (first, group[first : first + MOST_OF_A_PATIENT]) for first in range(0, len(group), MOST_OF_A_PATIENT)
@@ -84,3 +86,12 @@ def _blocks(curriculum: Curriculum, options: TaskOptions) -> list[Ints]:
         else:
             blocks.append(part)
     return blocks
+
+
+def _thinned(group: Ints, curriculum: Curriculum, options: TaskOptions, patients: int) -> Ints:
+    """A patient's images; of its slices so many that all patients have their share, all images in turns."""
+    if curriculum.images is None or not len(group):
+        return group
+    most = max(2, options.validation_images // patients)
+    generator = keyed_generator(options.seed, "validation slices", int(curriculum.patients[group[0]]))
+    return in_turns(group, curriculum.images, generator)[:most]

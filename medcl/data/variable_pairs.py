@@ -1,6 +1,7 @@
 """Pairs by a clinical variable (Milecki et al., MIDL 2022): alike values attract, different values repel.
 
-Pairs are of different patients: two exams of one patient are alike for more reasons than the variable.
+Pairs are of different patients: two exams of one patient are alike for more reasons than the variable. A slice has the
+value of its image.
 """
 
 from __future__ import annotations
@@ -78,6 +79,7 @@ def variable_curriculum(samples: Samples, options: TaskOptions) -> Curriculum:
     require_patients(samples.patients[rows], f"with a value of {samples.variable}")
     patients = samples.patient_codes()
     stages, source, notes = _stages(samples, options, values[rows], patients[rows])
+    notes = samples.note(rows) + notes
     notes.insert(0, f"thresholds of {samples.label or samples.variable}: {' '.join(map(str, stages))} ({source})")
     slack = slack_of(values[rows])
     for name, used, all_rows in (("training", rows, train), ("validation", validation_rows, held_out)):
@@ -101,6 +103,7 @@ def variable_curriculum(samples: Samples, options: TaskOptions) -> Curriculum:
             "missing": int(len(train) - len(rows)),
         },
         notes=tuple(notes),
+        images=samples.images,
     )
     curriculum.require_pairs()
     return curriculum

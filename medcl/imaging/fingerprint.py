@@ -33,6 +33,7 @@ def cohort_fingerprint(
         "images_by_site": _counts(e.site for e in entries),
         "images_with_labels": sum(bool(e.label_file) for e in entries),
         "stored": {
+            **({} if recipe.slices is None else {"slices": sum(e.shape[0] for e in entries)}),
             "shapes": _counts(" ".join(map(str, e.shape)) for e in entries),
             "spacing_mm": _spread([e.spacing for e in entries]),
         },

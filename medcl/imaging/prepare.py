@@ -1,9 +1,10 @@
 """One image from its files to the model-ready volume.
 
-The order: read in canonical RAS+, take out the bias field (--n4), cut out the region of interest, resample, normalise
-intensities, crop or pad with 0. It is that of the kidney paper (region, then intensities, then size: Milecki et al. and
-their public code), so that the statistics of normalisation are those of the region; resampling, which the paper does
-not do, comes before the intensities so that the least and the greatest of what is stored are 0 and 1.
+The order: read in canonical RAS+, take out the bias field (--n4), bring the slices' axis to the front (--slices), cut
+out the region of interest, resample, normalise intensities, crop or pad with 0. It is that of the kidney paper (region,
+then intensities, then size: Milecki et al. and their public code), so that the statistics of normalisation are those of
+the region; resampling, which the paper does not do, comes before the intensities so that the least and the greatest of
+what is stored are 0 and 1.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from medcl.imaging.fit import crop, crop_or_pad
+from medcl.imaging.fit import crop
 from medcl.imaging.half import to_half
 from medcl.imaging.intensity import LEVELS, Levels, hu_window, is_constant, normalised
 from medcl.imaging.labels import decode_labels
@@ -26,6 +27,7 @@ from medcl.imaging.nifti import decode_image
 from medcl.imaging.recipe import Recipe
 from medcl.imaging.resample import resample
 from medcl.imaging.roi import REGIONS, Known
+from medcl.imaging.slices import fit, slices_first
 from medcl.imaging.source import Contents, Source
 from medcl.imaging.suspicions import suspicions
 from medcl.imaging.volume import Volume
@@ -53,14 +55,14 @@ class Prepared:
     """A model-ready volume and what it came from.
 
     Attributes:
-        volume: (Z, Y, X) float16 in [0, 1], C-contiguous.
+        volume: (Z, Y, X) float16 in [0, 1], C-contiguous; of slices Z is their number.
         labels: (Z, Y, X) uint8 or uint16 on the same grid, or None.
         affine: from (x, y, z) of `volume` to RAS+ mm.
         content: hash of the canonical source voxels, equal for the same image under two names.
         volume_content: hash of `volume`.
         label_content: hash of `labels`, "" without.
         source_shape, source_spacing: of the canonical source, (z, y, x).
-        region_shape: of the region after resampling, before crop or pad.
+        region_shape: of the region after resampling, before crop or pad; along the axes of `volume`.
         intensities: of the canonical source.
         levels: what became 0 and 1 in `volume`.
         warnings: what is odd about it, in sentences.
@@ -185,18 +187,22 @@ def _enhancing(images: Sequence[Volume], first: Source) -> Volume:
 
 def _cut(image: Volume, labels: Volume | None, source: Source, recipe: Recipe, enhancing: Volume | None) -> _Cut:
     content, intensities = content_hash(image.voxels), _intensities(image.voxels)
-    corrected = _without_bias(image, source) if recipe.n4 else image
-    region, cut_labels, focus = _region(Known(corrected, labels, source.centre, recipe, enhancing), source)
-    if recipe.spacing is not None:
-        region = resample(region, recipe.spacing)
-        cut_labels = resample(cut_labels, recipe.spacing, order=0) if cut_labels is not None else None
+    turned = _without_bias(image, source) if recipe.n4 else image
+    if recipe.slices is not None:
+        turned = slices_first(turned, recipe.slices)
+        labels = slices_first(labels, recipe.slices) if labels is not None else None
+    region, cut_labels, focus = _region(Known(turned, labels, source.centre, recipe, enhancing), source)
+    spacing = recipe.spacing_for(region.spacing)
+    if spacing is not None:
+        region = resample(region, spacing)
+        cut_labels = resample(cut_labels, spacing, order=0) if cut_labels is not None else None
     return _Cut(image, region, cut_labels, focus, content, intensities)
 
 
 def _finished(cut: _Cut, source: Source, recipe: Recipe, levels: Levels | None) -> Prepared:
     voxels, levels = _normalised(cut.region.voxels, recipe, source, levels)
-    fitted = crop_or_pad(Volume(voxels, cut.region.affine), recipe.size, cut.focus)
-    labels = crop_or_pad(cut.labels, recipe.size, cut.focus).voxels if cut.labels is not None else None
+    fitted = fit(Volume(voxels, cut.region.affine), recipe, cut.focus)
+    labels = fit(cut.labels, recipe, cut.focus).voxels if cut.labels is not None else None
     volume = to_half(fitted.voxels)
     return Prepared(
         volume=volume,

@@ -11,6 +11,8 @@ from typing import Any
 PAPER_SIZE = (96, 144, 192)
 """Input size (z, y, x) of the public code of paper 1 of the method `variable` (Milecki et al., MIDL 2022)."""
 
+Spacing = tuple[float, float, float]
+
 RECIPE_FORMAT = 1
 """Counted up when the same options begin to give other voxels; stores of another number are not mixed."""
 
@@ -24,10 +26,13 @@ class Recipe:
         margin: mm kept around the region; None where the region itself says how much.
         spacing: mm along z, y, x that images are resampled to; None keeps each image's own.
         hu_window: (low, high) that become 0 and 1; None normalises each image by z-score, clip and min-max.
-        size: voxels along z, y, x after cropping or padding with 0.
+        size: voxels along z, y, x after cropping or padding with 0; (1, y, x) of slices.
         intensity: "zscore" or "percentile" (`intensity.LEVELS`); counts without hu_window only.
         intensity_over: "image", or "exam" when the statistics are those of all images of an exam together.
         n4: whether the bias field is taken out of the whole image first.
+        slices: "axial" or "acquired" (`slices.slices_first`) when every slice is an image of its own: an image keeps
+            as many as it has, at their distance. None makes volumes.
+        slice_spacing: mm along y, x that slices are resampled to; None keeps each image's own.
     """
 
     size: tuple[int, int, int] = PAPER_SIZE
@@ -38,11 +43,21 @@ class Recipe:
     intensity: str = "zscore"
     intensity_over: str = "image"
     n4: bool = False
+    slices: str | None = None
+    slice_spacing: tuple[float, float] | None = None
 
     @property
     def needs_exam(self) -> bool:
         """Whether what becomes of an image depends on the other images of its exam."""
         return self.intensity_over == "exam" or self.roi == "enhancement"
+
+    def spacing_for(self, own: Spacing) -> Spacing | None:
+        """What an image of spacing `own` (z, y, x) is resampled to; None where it stays as it is."""
+        return (own[0], *self.slice_spacing) if self.slice_spacing is not None else self.spacing
+
+    def size_for(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
+        """The size (z, y, x) that a region of `shape` is cropped or padded to."""
+        return self.size if self.slices is None else (shape[0], *self.size[1:])
 
     def key(self) -> str:
         """Short hash; equal for equal recipes only.
@@ -73,7 +88,13 @@ class Recipe:
         return [f"{name}: {_words(other.get(name))} there, {_words(mine.get(name))} now" for name in names]
 
 
-_LATER = {"intensity": "zscore", "intensity_over": "image", "n4": False}
+_LATER = {
+    "intensity": "zscore",
+    "intensity_over": "image",
+    "n4": False,
+    "slices": None,
+    "slice_spacing": None,
+}
 """Options that recipes of earlier versions lack, with what was done then."""
 
 

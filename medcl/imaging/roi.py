@@ -29,7 +29,7 @@ class Known:
     """What a region may look at.
 
     Attributes:
-        image: canonical RAS+.
+        image: canonical RAS+, or with the axis of its slices first.
         labels: label map on the image's grid, None where the cohort names none.
         centre: (x, y, z) in RAS mm from the cohort's columns centre_x, centre_y, centre_z; None where empty.
         recipe: margin, size and spacing.
@@ -102,7 +102,8 @@ def around_enhancement(known: Known) -> Region:
 def around_centre(known: Known) -> Region:
     """A box around the point in the columns centre_x, centre_y, centre_z (RAS mm).
 
-    It reaches --margin mm from the point to every side; without a margin it is what --size voxels (of --spacing) hold.
+    It reaches --margin mm from the point to every side; without a margin it is what --size voxels (of --spacing) hold,
+    in each of all slices where these are what is stored.
 
     Raises:
         BadInput: the point is missing or outside the image.
@@ -118,7 +119,10 @@ def around_centre(known: Known) -> Region:
     if recipe.margin is not None:
         reach = recipe.margin / spacing
     else:
-        reach = (np.array(recipe.size) - 1) / 2 * np.array(recipe.spacing or spacing) / spacing
+        stored = recipe.spacing_for(image.spacing) or image.spacing
+        reach = (np.array(recipe.size) - 1) / 2 * np.array(stored) / spacing
+        if recipe.slices is not None:
+            reach[0] = image.shape[0]
     return _region(image, point - reach, point + reach)
 
 

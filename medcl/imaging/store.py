@@ -3,7 +3,7 @@
     manifest.csv        one line an image (StoredVolume)
     recipe.json         what was done to the images
     fingerprint.json    the cohort in numbers
-    volumes/CASE.npy    float16 in [0, 1], (z, y, x)
+    volumes/CASE.npy    float16 in [0, 1], (z, y, x); of slices z differs between images
     labels/CASE.npy     uint8 or uint16, for images with a mask
     quality.html        a page for people (medcl.workflows.quality)
 
@@ -70,6 +70,11 @@ class VolumeStore:
         recipe = read_recipe(path)
         return cls(path, read_manifest(path / MANIFEST), recipe)
 
+    @property
+    def sliced(self) -> bool:
+        """Whether every slice is an image of its own (`medcl preprocess --slices`)."""
+        return self.recipe.slices is not None
+
     def fingerprint(self) -> str:
         """Hash of all images, where they lie, their labels and the recipe; changes when any of them does."""
         return dataset_hash(self.entries, self.recipe)
@@ -78,18 +83,24 @@ class VolumeStore:
         """The same store with the images of these cases alone."""
         return replace(self, entries=[entry for entry in self.entries if entry.case in cases])
 
-    def read(self, entry: StoredVolume, out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
-        """Voxels of an image as float32 (Z, Y, X) in [0, 1].
+    def read(
+        self, entry: StoredVolume, out: NDArray[np.float32] | None = None, slice: int | None = None
+    ) -> NDArray[np.float32]:
+        """Voxels of an image as float32 (Z, Y, X) in [0, 1], or of one of its slices as (1, Y, X).
 
         Args:
             entry: one of `entries`.
             out: C-contiguous float32 array of that shape to fill, used again and again by a caller that wants memory
                 flat; None makes a new one.
+            slice: its number along z, from 0; the others are not read from the disk. None reads all.
 
         Raises:
             BadInput: the file is missing or damaged, or `out` has another shape.
+            IndexError: there is no such slice.
         """
         stored = self._mapped(entry.file, entry.shape)
+        if slice is not None:
+            stored = stored[_one(slice, entry)]
         if stored.dtype != np.float16:
             raise BadInput(self._damaged(entry.file, f"{stored.dtype} instead of float16"))
         if out is None:
@@ -101,13 +112,21 @@ class VolumeStore:
             )
         return from_half(stored, out)
 
-    def labels(self, entry: StoredVolume) -> NDArray[Any] | None:
+    def labels(self, entry: StoredVolume, slice: int | None = None) -> NDArray[Any] | None:
         """Labels of an image, (Z, Y, X) uint8 or uint16 mapped from the file; None where it has no mask.
+
+        Args:
+            entry: one of `entries`.
+            slice: number of the one slice (1, Y, X) that is wanted; None is all.
 
         Raises:
             BadInput: the file is missing or damaged.
+            IndexError: there is no such slice.
         """
-        return self._mapped(entry.label_file, entry.shape) if entry.label_file else None
+        if not entry.label_file:
+            return None
+        stored = self._mapped(entry.label_file, entry.shape)
+        return stored if slice is None else stored[_one(slice, entry)]
 
     def _mapped(self, name: str, shape: tuple[int, int, int]) -> NDArray[Any]:
         try:
@@ -123,6 +142,12 @@ class VolumeStore:
             f"{self.path / name}: is missing or damaged ({why}); "
             f"`medcl preprocess --name {self.path.name}` prepares it again."
         )
+
+
+def _one(number: int, entry: StoredVolume) -> slice:
+    if not 0 <= number < entry.shape[0]:
+        raise IndexError(f"{entry.case} has slices 0 to {entry.shape[0] - 1}, not {number}")
+    return slice(number, number + 1)
 
 
 def read_recipe(path: Path) -> Recipe:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,8 @@ class StoredVolume:
             that were made before it was noted.
         scale, offset: a stored number s was offset + scale * s, where the intensity recipe did not cut it off (after
             the bias field was taken out, with --n4); None in stores that were made before they were noted.
+        warnings: what was odd about the source, in sentences without its files' paths; None in stores that were made
+            before it was noted.
     """
 
     case: str
@@ -64,6 +67,7 @@ class StoredVolume:
     volume_content: str = ""
     scale: float | None = None
     offset: float | None = None
+    warnings: tuple[str, ...] | None = None
 
     @property
     def matrix(self) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
@@ -77,7 +81,7 @@ class StoredVolume:
 
     def to_row(self) -> dict[str, str]:
         """Texts for the manifest; several numbers in a cell stand with spaces between."""
-        return {name: _text(getattr(self, name)) for name in COLUMNS}
+        return {name: _WRITERS.get(name, _text)(getattr(self, name)) for name in COLUMNS}
 
     @classmethod
     def from_row(cls, row: Mapping[str, str]) -> StoredVolume:
@@ -92,7 +96,9 @@ class StoredVolume:
         return cls(**{name: _PARSERS.get(name, str)(row[name]) for name in there})
 
 
-def stored_volume(names: Mapping[str, str], prepared: Prepared, recipe: str, key: str) -> StoredVolume:
+def stored_volume(
+    names: Mapping[str, str], prepared: Prepared, recipe: str, key: str, warnings: tuple[str, ...] = ()
+) -> StoredVolume:
     """The manifest's line of a prepared image.
 
     Args:
@@ -100,6 +106,7 @@ def stored_volume(names: Mapping[str, str], prepared: Prepared, recipe: str, key
         prepared: the image.
         recipe: the recipe's key.
         key: that of the image's files and the recipe.
+        warnings: what is odd about the source, without the paths of its files.
     """
     levels = prepared.intensities
     shape = prepared.volume.shape
@@ -126,6 +133,7 @@ def stored_volume(names: Mapping[str, str], prepared: Prepared, recipe: str, key
         volume_content=prepared.volume_content,
         scale=prepared.levels.high - prepared.levels.low,
         offset=prepared.levels.low,
+        warnings=warnings,
     )
 
 
@@ -133,6 +141,14 @@ def _text(value: Any) -> str:
     if value is None:
         return ""
     return " ".join(repr(part) for part in value) if isinstance(value, tuple) else str(value)
+
+
+def _sentences_text(sentences: tuple[str, ...] | None) -> str:
+    return "" if sentences is None else json.dumps(sentences, ensure_ascii=False)
+
+
+def _sentences(text: str) -> tuple[str, ...] | None:
+    return tuple(str(part) for part in json.loads(text)) if text else None
 
 
 def _number(text: str) -> float | None:
@@ -162,7 +178,7 @@ def _sixteen(text: str) -> Numbers:
 
 NAMES = ("case", "patient", "exam", "sequence", "modality", "site")
 COLUMNS = tuple(field.name for field in fields(StoredVolume))
-_LATER = ("volume_content", "scale", "offset")  # columns that manifests of earlier versions lack
+_LATER = ("volume_content", "scale", "offset", "warnings")  # columns that manifests of earlier versions lack
 _PARSERS: dict[str, Any] = {
     "shape": _whole_numbers,
     "source_shape": _whole_numbers,
@@ -172,4 +188,6 @@ _PARSERS: dict[str, Any] = {
     "affine": _sixteen,
     **dict.fromkeys(("low", "q01", "median", "q99", "high"), float),
     **dict.fromkeys(("scale", "offset"), _number),
+    "warnings": _sentences,
 }
+_WRITERS: dict[str, Any] = {"warnings": _sentences_text}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medcl.imaging.geometry import same_grid
-from medcl.imaging.source import Contents
+from medcl.imaging.source import Contents, Source
 from medcl.imaging.volume import Volume
 
 FAT_HU = -50.0
@@ -58,6 +59,13 @@ def suspicions(contents: Contents, image: Volume, labels: Volume | None) -> list
     if labels is not None:
         found += [f"{source.mask}: {sentence}" for sentence in _labels(labels.voxels, image.voxels)]
     return found
+
+
+def without_paths(sentences: Sequence[str], source: Source) -> tuple[str, ...]:
+    """Sentences about an image and its mask that name no file; those about the mask begin with that word."""
+    of_mask = f"{source.mask}: "
+    bare = (text.removeprefix(f"{source.image}: ") for text in sentences)
+    return tuple(f"mask: {text.removeprefix(of_mask)}" if text.startswith(of_mask) else text for text in bare)
 
 
 def stored_header(content: bytes, path: Path) -> Any:

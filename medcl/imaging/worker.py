@@ -15,6 +15,7 @@ from medcl.imaging.recipe import Recipe
 from medcl.imaging.source import Source
 from medcl.imaging.store_writer import is_intact, write_files
 from medcl.imaging.stored_volume import StoredVolume, stored_volume
+from medcl.imaging.suspicions import without_paths
 from medcl.study.errors import BadInput, RunFailed
 from medcl.study.files import Unsettled
 
@@ -106,7 +107,8 @@ def _work(exam: Sequence[Job]) -> list[Outcome]:
         return _bad(exam, problems_of(error, len(exam)))
     outcomes = []
     for job, key, image in zip(exam, keys, prepared, strict=True):
-        entry = stored_volume(job.names, image, recipe.key(), key)
+        odd = without_paths(image.warnings, job.source)
+        entry = stored_volume(job.names, image, recipe.key(), key, odd)
         written = () if folder is None else write_files(folder, entry, image, job.mark)
         outcomes.append(Outcome("prepared", entry, unsettled=written, warnings=image.warnings))
     return outcomes

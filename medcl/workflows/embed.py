@@ -33,7 +33,8 @@ log = logging.getLogger("medcl")
 class EmbedOptions(ClinicalOptions):
     """Write the encoder's features of every preprocessed image as a table.
 
-    One row an image: patient, exam, sequence, split (train, val, test, or new), f0, f1, ... Research use only.
+    One row an image: patient, exam, sequence, split (train, val, test, or new), f0, f1, ... Of a run on slices the
+    features of an image are the mean over its slices. Research use only.
     """
 
     section: ClassVar[str] = "embed"
@@ -61,7 +62,7 @@ class EmbedOptions(ClinicalOptions):
     new_images: bool = flag(
         False, "Go on although images were added or changed since the run was trained; new patients are marked new."
     )
-    batch_size: int = flag(8, "Images that are encoded at once.", ge=1)
+    batch_size: int = flag(8, "Images (of a run on slices: slices) that are encoded at once.", ge=1)
     device: Literal["auto", "cpu", "cuda", "mps"] = flag(
         "auto", "Where to encode; auto takes a CUDA GPU where there is one."
     )
@@ -327,6 +328,7 @@ def _table_card(
         "exams": options.exam,
         "sequences": options.sequence,
         "images": images,
+        **({"slices": card["slices"], "over_slices": "mean"} if card.get("slices") else {}),
         "folds": len(folds) if folds[0].number is not None else 0,
         "preprocessed": card["preprocessed"],
         "recipe_key": card["recipe_key"],

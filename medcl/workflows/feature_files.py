@@ -1,4 +1,7 @@
-"""The files of `medcl embed`: every chosen image through the encoder of every fold, written as the features come."""
+"""The files of `medcl embed`: every chosen image through the encoder of every fold, written as the features come.
+
+Of a store of slices a row is still an image: the mean over the features of its slices.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +51,7 @@ class FeatureFiles:
         entries: the images, in the order of the rows.
         folds: the encoders; every one encodes every image.
         layer: key of `LAYERS`.
-        batch_size: images at once.
+        batch_size: images, or slices, at once.
         device: where they are encoded.
     """
 
@@ -110,19 +113,32 @@ class FeatureFiles:
 
     def _open(self, fold: FoldEncoder) -> SavedEncoder:
         saved = open_encoder(fold.folder, self.layer, self.device)
-        wrong = [entry.case for entry in self.entries if tuple(entry.shape) != saved.size]
+        wrong = [entry.case for entry in self.entries if self._size(entry) != saved.size]
         if wrong:
             z, y, x = saved.size
             raise BadInput(
                 f"{counted(len(wrong), 'image')}, such as {wrong[0]}, not of the run's size {z} {y} {x} (z y x; "
-                f"{x} {y} {z} as x y z): run `medcl preprocess` with that --size."
+                f"{x} {y} {z} as x y z): run `medcl preprocess` with that "
+                f"{'--slice-size' if self.store.sliced else '--size'}."
             )
         return saved
+
+    def _size(self, entry: Any) -> tuple[int, ...]:
+        """What the encoder gets of an image."""
+        z, y, x = entry.shape
+        return (1 if self.store.sliced else z), y, x
 
     def _encode(
         self, saved: SavedEncoder, entries: list[Any], done: Callable[[int], None]
     ) -> Iterator[tuple[Any, Any]]:
-        for batch, rows in encode(self.store, entries, saved.module, batch_size=self.batch_size, device=self.device):
+        for batch, rows in encode(
+            self.store,
+            entries,
+            saved.module,
+            batch_size=self.batch_size,
+            device=self.device,
+            slices=self.store.sliced,
+        ):
             yield batch, rows
             done(len(batch))
 

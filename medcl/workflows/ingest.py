@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import field_validator
 
-from medcl.imaging.dicom.rules import LEAVE_OUT, SEQUENCES, pattern_of, read_rule
+from medcl.imaging.dicom.rules import LEAVE_OUT, PHASE_SERIES, SEQUENCES, pattern_of, read_rule
 from medcl.study.errors import BadInput
 from medcl.study.folder import Study
 from medcl.workflows.options import Options, flag, split_words
@@ -69,12 +69,20 @@ class IngestOptions(Options):
         "Words of the descriptions of series to leave out: localisers, calibrations, reformatted images.",
         panel=PANEL,
     )
+    phase_series: list[str] = flag(
+        list(PHASE_SERIES),
+        "Words of the descriptions of series that are phases of one another, when they lie voxel on voxel and were "
+        "acquired one after the other with equal settings.",
+        panel=PANEL,
+    )
     components: list[str] = flag(
         ["magnitude", "water"],
         f"What images may show: {', '.join(COMPONENTS)}. The others of a Dixon series are left out.",
         panel=PANEL,
     )
-    _split = field_validator("exams", "sequences", "leave_out", "components", mode="before")(split_words)
+    _split = field_validator("exams", "sequences", "leave_out", "phase_series", "components", mode="before")(
+        split_words
+    )
 
     @field_validator("sequences")
     @classmethod
@@ -151,7 +159,7 @@ def ingest(options: IngestOptions, *, workers: int | None = None, overwrite: boo
     root = Path(options.from_).absolute()
     ingest_writing.check_cohort(study, overwrite)
     pseudonyms = Pseudonyms.read(study.root) if options.pseudonymize else None
-    scan = ingest_scan.scan(root, workers)
+    scan = ingest_scan.scan(root, workers, [pattern_of(each) for each in options.phase_series])
     named, notes = _named(options, study, scan, pseudonyms)
     writer = ingest_writing.Writer(study, root, pseudonyms)
     left_out = [each for each in named if each.reason]

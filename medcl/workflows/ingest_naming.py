@@ -117,11 +117,13 @@ def name_sequences(named: Sequence[Named], rules: Sequence[Rule], *, free_text: 
     bare = []
     for each in (each for each in named if not each.reason):
         found, words = each.found, _sequence_words(each)
-        rule = rule_for(words, found.phase, rules)
-        name = rule.name if rule else _plain_name(found, words, plain, free_text)
+        shared = found.shared or words
+        rule = rule_for(words, found.phase, rules) or rule_for(shared, found.phase, rules)
+        own = rule is not None and rule_for(shared, found.phase, [rule]) is None  # it knows this one phase by its words
+        name = rule.name if rule else _plain_name(found, shared, plain, free_text)
         parts = [name] if found.component in PLAIN_COMPONENTS else [name, found.component]
         parts += [found.suffix] * bool(found.suffix)
-        parts += [f"p{found.phase}"] * bool(found.phase and not (rule and rule.phase))
+        parts += [f"p{found.phase}"] * bool(found.phase and not (rule and rule.phase) and not own)
         bare.append(replace(each, sequence="-".join(parts), known=rule is not None))
     return _numbered(bare) + [each for each in named if each.reason]
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -15,8 +16,10 @@ if TYPE_CHECKING:
     from medcl.imaging.dicom.assemble import Assembled
     from medcl.imaging.dicom.grouping import Group, Member
     from medcl.imaging.dicom.header import Header
+    from medcl.imaging.dicom.join import Joined
 
 NIFTI_SUFFIXES = (".nii", ".nii.gz")
+JOINED = "a phase whose other phases are series of their own"
 _FILES_PER_JOB = 64
 _GROUPS_PER_JOB = 4
 _MASK_WORDS = ("mask", "seg", "segmentation", "label", "labels", "roi")
@@ -37,11 +40,12 @@ class Found:
         description: of the series, or the file's name without suffix.
         modality, site, scanner: as cohort.csv has them, "" when unknown.
         component: magnitude, water, ...
-        suffix: what tells it from others of its series: echo, stack.
+        suffix: what tells it from others of its series: b-value, echo, stack.
         moment: when its first slice was acquired, in seconds after midnight, None when unknown.
         order: of series in a study that have no such time.
         phase, phases: 1, 2, ... and how many; 0 and 1 when it is no phase.
         seconds: acquired so many seconds after the first phase, None when unknown.
+        shared: the description that phases have in common which are series of their own; "" where they are none.
         slices: how many.
         notes: what was corrected.
         head, members: of a DICOM image, to build it.
@@ -69,6 +73,7 @@ class Found:
     head: Header | None = None
     members: tuple[Member, ...] = ()
     mask: Path | None = None
+    shared: str = ""
 
 
 @dataclass
@@ -81,12 +86,13 @@ class Scan:
     files: int = 0
 
 
-def scan(root: Path, workers: int | None) -> Scan:
+def scan(root: Path, workers: int | None, phase_series: Sequence[re.Pattern[str]] = ()) -> Scan:
     """Look at every file of a tree.
 
     Args:
         root: the folder.
         workers: processes; one for each core unless told.
+        phase_series: words of the descriptions whose series may be phases of one another.
 
     Raises:
         BadInput: the folder does not exist.
@@ -120,12 +126,15 @@ def scan(root: Path, workers: int | None) -> Scan:
     headers.sort(key=lambda header: str(header.path))  # workers end in any order
     groups, frames_left_out = group(headers)
     result.left_out += [(each.path, each.reason) for each in frames_left_out]
-    _assemble(root, groups, workers, result)
+    _assemble(root, groups, workers, result, phase_series)
     return result
 
 
-def _assemble(root: Path, groups: Sequence[Group], workers: int | None, result: Scan) -> None:
+def _assemble(
+    root: Path, groups: Sequence[Group], workers: int | None, result: Scan, phase_series: Sequence[re.Pattern[str]]
+) -> None:
     from medcl.imaging.dicom.convert import assemble_groups
+    from medcl.imaging.dicom.join import join
 
     of: dict[int, Assembled] = {}
     jobs = _parts(groups, _GROUPS_PER_JOB)
@@ -133,19 +142,39 @@ def _assemble(root: Path, groups: Sequence[Group], workers: int | None, result: 
         for job, made in run_jobs(assemble_groups, jobs, workers):
             of |= {id(group): clean for group, clean in zip(job, made, strict=True)}
             step(len(job))
-    for group in groups:
-        clean = of[id(group)]
+    cleaned = [of[id(group)] for group in groups]
+    joined = {
+        place: (together, index)
+        for together in join(groups, cleaned, phase_series)
+        for index, place in enumerate(together.places)
+    }
+    for place, (group, clean) in enumerate(zip(groups, cleaned, strict=True)):
         if clean.problems:
             result.refused.append((_found(root, group, clean, 0), "; ".join(clean.problems)))
+        elif place in joined:
+            result.images.append(_as_phase(_found(root, group, clean, 0), *joined[place]))
         else:
             result.images += [_found(root, group, clean, index) for index in range(len(clean.phases))]
+
+
+def _as_phase(found: Found, joined: Joined, index: int) -> Found:
+    """A series that is a phase of several."""
+    return replace(
+        found,
+        phase=index + 1,
+        phases=len(joined.phases),
+        seconds=joined.seconds[index],
+        shared=joined.words,
+        notes=(*found.notes, JOINED),
+    )
 
 
 def _found(root: Path, group: Group, clean: Assembled, index: int) -> Found:
     head = group.head
     members = clean.phases[index] if clean.phases else group.members
     several = len(clean.phases) > 1
-    parts = [f"e{group.echo}"] * bool(group.echo) + [f"s{group.stack}"] * bool(group.stack)
+    parts = [] if group.b_value is None else [f"b{group.b_value:g}"]
+    parts += [f"e{group.echo}"] * bool(group.echo) + [f"s{group.stack}"] * bool(group.stack)
     return Found(
         source=group.folder,
         folders=_folders(root, group.folder),

@@ -26,10 +26,14 @@ from medcl.workflows.verify import Verified, verify
 
 if TYPE_CHECKING:
     from medcl.imaging.store_writer import StoreWriter
+    from medcl.imaging.stored_volume import StoredVolume
     from medcl.imaging.worker import Job, Outcome
     from medcl.study.cohort import Cohort
 
 SHOWN_WARNINGS = 5
+
+SLICE_SIZE = (192, 192)
+"""Pixels (y, x) of a slice unless told (ours); a ResNet's last grid is then 6 x 6."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
@@ -40,8 +44,9 @@ class PreprocessOptions(IngestOptions, ClinicalOptions):
     """Make model-ready volumes of the cohort's images.
 
     Each image is read in canonical RAS+, cut to its region of interest, resampled, normalised (z-score, clip to +-5,
-    rescale to [0, 1], or a Hounsfield window) and cropped or padded with 0 to one size. A stopped run continues where
-    it was; images that have not changed are kept. With --from, a first cohort.csv is written instead.
+    rescale to [0, 1], or a Hounsfield window) and cropped or padded with 0 to one size; with --slices, every slice for
+    methods in 2D. A stopped run continues where it was; images that have not changed are kept. With --from, a first
+    cohort.csv is written instead.
     Research use only.
     """
 
@@ -51,6 +56,20 @@ class PreprocessOptions(IngestOptions, ClinicalOptions):
     size: tuple[int, int, int] = flag(PAPER_SIZE, "Voxels of every volume, cropped or padded with 0.", metavar="Z Y X")
     spacing: tuple[float, float, float] | None = flag(
         None, "Resample to this spacing in mm; each image keeps its own unless told.", metavar="Z Y X"
+    )
+    slices: Literal["none", "axial", "acquired"] = flag(
+        "none",
+        "Make slices for methods in 2D instead of volumes: axial ones, or as each image was acquired (across its "
+        "coarsest spacing). Every image keeps all of its slices, at their distance.",
+    )
+    slice_size: tuple[int, int] = flag(
+        SLICE_SIZE, "With --slices, in place of --size: pixels of every slice, cropped or padded with 0.", metavar="Y X"
+    )
+    slice_spacing: tuple[float, float] | None = flag(
+        None,
+        "With --slices, in place of --spacing: resample slices to this spacing in mm; each image keeps its own unless "
+        "told.",
+        metavar="Y X",
     )
     roi: Literal["whole", "mask", "centre", "enhancement"] = flag(
         "whole",
@@ -100,11 +119,11 @@ class PreprocessOptions(IngestOptions, ClinicalOptions):
             raise ValueError("a plain folder name of letters, digits, '_', '-' and '.' is expected")
         return value
 
-    @field_validator("size", "spacing")
+    @field_validator("size", "spacing", "slice_size", "slice_spacing")
     @classmethod
     def _positive(cls, value: tuple[float, ...] | None) -> tuple[float, ...] | None:
         if value is not None and not all(0 < part < float("inf") for part in value):
-            raise ValueError("all three numbers must be above 0")
+            raise ValueError(f"all {'three' if len(value) == 3 else 'two'} numbers must be above 0")
         return value
 
     @field_validator("hu_window")
@@ -116,7 +135,7 @@ class PreprocessOptions(IngestOptions, ClinicalOptions):
 
     @model_validator(mode="after")
     def _agree(self) -> PreprocessOptions:
-        problems = []
+        problems = self._mixed_up()
         if self.margin is not None and self.roi == "whole":
             problems.append("--margin is kept around a region: give --roi mask, centre or enhancement too.")
         if self.margin == 0 and self.roi == "centre":
@@ -144,9 +163,30 @@ class PreprocessOptions(IngestOptions, ClinicalOptions):
             raise ValueError(" ".join(problems))
         return self
 
+    def _mixed_up(self) -> list[str]:
+        """Sizes of volumes given for slices, or of slices for volumes.
+
+        medcl.toml may hold both for two stores of a study, so only what leaves in doubt what is wanted is refused.
+        """
+        given = self.model_fields_set
+        if self.slices != "none":
+            return [
+                f"--{name} Z Y X is for volumes: with --slices, give --slice-{name} Y X."
+                for name in ("size", "spacing")
+                if name in given and f"slice_{name}" not in given
+            ]
+        return [
+            f"--slice-{name} is for slices: give --slices axial or acquired too, or --{name} Z Y X for volumes."
+            for name in ("size", "spacing")
+            if f"slice_{name}" in given and "slices" not in given
+        ]
+
     def recipe(self) -> Recipe:
-        """The options that decide what the volumes hold."""
-        return Recipe(**{field.name: getattr(self, field.name) for field in fields(Recipe)})
+        """The options that decide what the volumes, or slices, hold."""
+        chosen = {field.name: getattr(self, field.name) for field in fields(Recipe)}
+        if self.slices == "none":
+            return Recipe(**{**chosen, "slices": None, "slice_spacing": None})
+        return Recipe(**{**chosen, "size": (1, *self.slice_size), "spacing": None})
 
 
 @dataclass(frozen=True)
@@ -159,10 +199,11 @@ class Preprocessed:
         prepared, kept: how many of them were prepared now, or were there already.
         left_out: (case, problem) of the others, with --skip-bad.
         patients: how many the images are of.
-        size: of the volumes, z y x.
+        size: of the volumes, z y x; 1 y x of slices.
         seconds: it took.
         warnings: with --check, what is odd about images and tables but does not stop preprocessing.
         page: the quality page; None without.
+        slices: how many in all; None of volumes.
     """
 
     folder: Path | None
@@ -175,6 +216,7 @@ class Preprocessed:
     seconds: float
     warnings: list[str] = field(default_factory=list)
     page: Path | None = None
+    slices: int | None = None
 
 
 def preprocess_or_ingest(options: PreprocessOptions) -> Preprocessed | Ingested | Verified:
@@ -237,7 +279,7 @@ def preprocess(options: PreprocessOptions) -> Preprocessed:
         log.info(f"{counted(len(removed), 'file')} of images that are no longer in the cohort {was} removed.")
     kept = sum(outcome.status == "kept" for outcome in outcomes.values())
     seconds = time.monotonic() - started  # of the images; the page is beside
-    page = _page(folder, cohort, outcomes, left_out, kept, options)
+    page = _page(folder, cohort, left_out, options)
     return Preprocessed(
         folder=folder,
         images=len(entries),
@@ -248,21 +290,14 @@ def preprocess(options: PreprocessOptions) -> Preprocessed:
         size=recipe.size,
         seconds=seconds,
         page=page,
+        slices=_slices(entries, recipe),
     )
 
 
-def _page(
-    folder: Path,
-    cohort: Cohort,
-    outcomes: Mapping[str, Outcome],
-    left_out: Sequence[tuple[str, str]],
-    kept: int,
-    options: PreprocessOptions,
-) -> Path | None:
+def _page(folder: Path, cohort: Cohort, left_out: Sequence[tuple[str, str]], options: PreprocessOptions) -> Path | None:
     """The quality page, made anew; with --no-quality an older one goes, since it may show other images."""
     if options.quality:
-        odd = {case: outcome.warnings for case, outcome in outcomes.items()}
-        return write_quality_page(folder, cohort, left_out=left_out, odd=odd, kept=kept, no_ids=options.no_ids)
+        return write_quality_page(folder, cohort, left_out=left_out, no_ids=options.no_ids)
     from medcl.imaging.store import PAGE
 
     if (folder / PAGE).exists():
@@ -275,7 +310,8 @@ def _checked(study: Study, options: PreprocessOptions, started: float) -> Prepro
     """What --check does instead."""
     from medcl.workflows.integrity import check_cohort
 
-    entries, warnings = check_cohort(study, options, options.recipe(), options.workers)
+    recipe = options.recipe()
+    entries, warnings = check_cohort(study, options, recipe, options.workers)
     return Preprocessed(
         folder=None,
         images=len(entries),
@@ -283,10 +319,15 @@ def _checked(study: Study, options: PreprocessOptions, started: float) -> Prepro
         kept=0,
         left_out=[],
         patients=len({entry.patient for entry in entries}),
-        size=options.size,
+        size=recipe.size,
         seconds=time.monotonic() - started,
         warnings=warnings,
+        slices=_slices(entries, recipe),
     )
+
+
+def _slices(entries: Sequence[StoredVolume], recipe: Recipe) -> int | None:
+    return None if recipe.slices is None else sum(entry.shape[0] for entry in entries)
 
 
 def _warnings(outcomes: Mapping[str, Outcome]) -> list[str]:

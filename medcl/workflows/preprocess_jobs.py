@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -100,6 +101,8 @@ def _centres(cohort: Cohort) -> dict[str, tuple[float, float, float]]:
 
 def notes_on(entries: Sequence[StoredVolume], recipe: Recipe) -> list[str]:
     """What the user should know about images that can be used."""
+    from medcl.imaging.slices import plane_of
+
     notes = []
     same: dict[str, list[str]] = {}
     for entry in entries:
@@ -110,17 +113,32 @@ def notes_on(entries: Sequence[StoredVolume], recipe: Recipe) -> list[str]:
     cut = [e for e in entries if any(n > m for n, m in zip(e.region_shape, e.shape, strict=True))]
     if cut:
         larger, was = ("is larger than", "was") if len(cut) == 1 else ("are larger than", "were")
-        largest = [max(e.region_shape[axis] for e in cut) for axis in range(3)]
+        first = 0 if recipe.slices is None else 1  # of slices y and x are cut alone
+        size = f"--{'slice-' if first else ''}size {_words(recipe.size[first:])}"
+        largest = [max(e.region_shape[axis] for e in cut) for axis in range(first, 3)]
         notes.append(
-            f"{len(cut)} of {counted(len(entries), 'image')} {larger} --size {_words(recipe.size)} and {was} cut "
-            f"(up to {_words(largest)} voxels, z y x)."
+            f"{len(cut)} of {counted(len(entries), 'image')} {larger} {size} and {was} cut "
+            f"(up to {_words(largest)} voxels, {'y x' if first else 'z y x'})."
         )
-    if recipe.spacing is None and len(entries) > 1:
-        spans = [(min(axis), max(axis)) for axis in zip(*(e.source_spacing for e in entries), strict=True)]
-        if any(high > low * DIFFERENT_SPACING for low, high in spans):
-            shown = ", ".join(f"{name} {low:.3g}-{high:.3g}" for name, (low, high) in zip("zyx", spans, strict=True))
-            notes.append(f"Voxel spacings differ between images ({shown} mm): --spacing Z Y X makes them one.")
-    return notes
+    if recipe.slices is not None:
+        planes = Counter(plane_of(entry.matrix) for entry in entries)
+        if len(planes) > 1:
+            told = ", ".join(f"{count} {plane}" for plane, count in planes.most_common())
+            notes.append(f"Slices of different planes are in one store: images by plane are {told}.")
+    return [*notes, *_different_spacings(entries, recipe)]
+
+
+def _different_spacings(entries: Sequence[StoredVolume], recipe: Recipe) -> list[str]:
+    """Of slices, the spacing within the plane; the distance of slices plays no part in 2D."""
+    first, names, option = (0, "zyx", "--spacing Z Y X") if recipe.slices is None else (1, "yx", "--slice-spacing Y X")
+    if recipe.spacing is not None or recipe.slice_spacing is not None or len(entries) < 2:
+        return []
+    spacings = [e.source_spacing if recipe.slices is None else e.spacing for e in entries]
+    spans = [(min(axis), max(axis)) for axis in zip(*(spacing[first:] for spacing in spacings), strict=True)]
+    if all(high <= low * DIFFERENT_SPACING for low, high in spans):
+        return []
+    shown = ", ".join(f"{name} {low:.3g}-{high:.3g}" for name, (low, high) in zip(names, spans, strict=True))
+    return [f"Voxel spacings differ between images ({shown} mm): {option} makes them one."]
 
 
 def _words(numbers: Iterable[int]) -> str:

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 CONCEALED = "the words name files or persons; the store's fingerprint.json and `medcl preprocess --check` have them."
 """What stands on a page without ids in place of a sentence that might tell one."""
 
-KEPT = (
-    "{} of an earlier run: what is odd about their sources is not told again here, but by `medcl preprocess --check`."
+NOT_NOTED = (
+    "{} prepared by an earlier version of medcl, which did not note what is odd about a source: "
+    "`medcl preprocess --check` tells it."
 )
 
 
@@ -27,8 +28,6 @@ def write_quality_page(
     cohort: Cohort,
     *,
     left_out: Sequence[tuple[str, str]] = (),
-    odd: Mapping[str, Sequence[str]] | None = None,
-    kept: int = 0,
     no_ids: bool = False,
 ) -> Path:
     """Draw the page of a finished store and write it beside the volumes, in place of an older one.
@@ -37,8 +36,6 @@ def write_quality_page(
         folder: the store.
         cohort: that it was made of.
         left_out: (case, problem) of images that could not be used.
-        odd: warnings about the sources that were read now, by case.
-        kept: images of an earlier run, whose sources were not looked at again.
         no_ids: number the patients, and tell no file and no case.
 
     Raises:
@@ -60,8 +57,9 @@ def write_quality_page(
         [names[entry.patient] for entry in store.entries],
         store.entries,
         _measured(store),
-        [tuple(sentence(entry.case, text) for text in (odd or {}).get(entry.case, ())) for entry in store.entries],
+        [tuple(sentence(entry.case, text) for text in entry.warnings or ()) for entry in store.entries],
     )
+    not_noted = sum(entry.warnings is None for entry in store.entries)
     missed = []
     for case, problem in left_out:
         row = rows[case]
@@ -72,7 +70,7 @@ def write_quality_page(
         store=f"preprocessed/{folder.name}",
         data=store.fingerprint(),
         left_out=missed,
-        said=[KEPT.format(counted(kept, "image"))] if kept else [],
+        said=[NOT_NOTED.format(counted(not_noted, "image"))] if not_noted else [],
     )
     write_text(folder / PAGE, html)
     return folder / PAGE
@@ -88,7 +86,7 @@ def _measured(store: VolumeStore) -> list[Measured]:
     voxels, found = np.empty(store.recipe.size, np.float32), []
     with progress("Quality page", len(store.entries)) as step:
         for entry in store.entries:
-            volume = store.read(entry, out=voxels)
+            volume = store.read(entry, out=None if store.sliced else voxels)
             found.append(measure(volume, store.labels(entry), entry, show_box=store.recipe.roi != "whole"))
             step()
     return found

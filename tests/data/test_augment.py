@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import fields, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,11 +12,16 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 from medcl.data.augment import Augmentation, Draws, apply, draw
+from medcl.data.augmentation import DENSE_VIEWS
+from medcl.data.blur import blur
 from medcl.data.warp import rotation_and_scale, warp
 from medcl.study.errors import BadInput
 
 NOTHING = Augmentation(flip_probability=0, affine_probability=0, blur_probability=0, noise_probability=0)
 TENSORS = [field.name for field in fields(Draws) if field.name != "blur_radius"]
+FIRST_DRAWS = ["flip", "affine", "degrees", "scales", "spacing", "sigmas", "noise", "noise_seed"]
+"""What was drawn before crop and intensities came."""
+OLD_SETTINGS = [field.name for field in fields(Augmentation)][:9]
 
 
 def volumes(count: int = 6, size: tuple[int, int, int] = (4, 6, 8)) -> torch.Tensor:
@@ -71,9 +78,13 @@ def test_two_images_of_a_pair_are_drawn_apart() -> None:
         ({"blur_sigma": 1.5}, {"sigmas"}),
         ({"noise_probability": 0.2}, {"noise"}),
         ({"noise_sd": 0.5}, {"noise"}),
+        ({"crop": (0.5, 1.0)}, {"sides", "centres"}),
+        ({"gamma": 0.3}, {"gammas"}),
+        ({"brightness": 0.1}, {"brightness"}),
+        ({"contrast": 0.2}, {"contrasts"}),
     ],
 )
-def test_each_setting_changes_its_draws_and_no_others(change: dict[str, float], differs: set[str]) -> None:
+def test_each_setting_changes_its_draws_and_no_others(change: dict[str, Any], differs: set[str]) -> None:
     plain, changed = (draw(0, 0, np.arange(50), s) for s in (Augmentation(), replace(Augmentation(), **change)))
     assert {n for n in TENSORS if not torch.equal(getattr(plain, n), getattr(changed, n))} == differs
     if "isotropic_scale" in change:
@@ -82,9 +93,22 @@ def test_each_setting_changes_its_draws_and_no_others(change: dict[str, float], 
 
 @pytest.mark.parametrize(
     "change",
-    [{"flip_probability": 1.5}, {"scale": 1.0}, {"noise_sd": -0.1}, {"rotation_degrees": float("nan")}],
+    [
+        {"flip_probability": 1.5},
+        {"scale": 1.0},
+        {"noise_sd": -0.1},
+        {"rotation_degrees": float("nan")},
+        {"crop": (0.0, 1.0)},
+        {"crop": (0.8, 0.5)},
+        {"crop": (0.5, 1.2)},
+        {"crop": (float("nan"), 1.0)},
+        {"gamma": 4.0},
+        {"brightness": -0.1},
+        {"contrast": 1.5},
+        {"gamma_probability": 2.0},
+    ],
 )
-def test_settings_out_of_range_are_refused(change: dict[str, float]) -> None:
+def test_settings_out_of_range_are_refused(change: dict[str, Any]) -> None:
     with pytest.raises(BadInput, match=next(iter(change))):
         Augmentation(**change)
 
@@ -157,3 +181,77 @@ def test_autocast_does_not_touch_it() -> None:
     expected = apply(volumes(), draws)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert torch.equal(apply(volumes(), draws), expected)
+
+
+def test_what_was_drawn_before_crop_and_intensities_came_stays_as_it_was() -> None:
+    """The number was found with the code that knew neither; runs of then go on with the same views."""
+    every = replace(DENSE_VIEWS, **{f: getattr(Augmentation(), f) for f in OLD_SETTINGS})
+    for settings in (Augmentation(), every):
+        draws = draw(3, 5, np.arange(40), settings, np.tile([3.0, 1.0, 1.5], (40, 1)))
+        drawn = b"".join(getattr(draws, name).numpy().tobytes() for name in FIRST_DRAWS)
+        assert hashlib.sha256(drawn).hexdigest()[:16] == "39e2d84e0e6be849"
+
+
+@pytest.mark.parametrize("size", [(4, 6, 8), (1, 12, 9)])
+def test_without_crop_and_intensities_images_are_bit_for_bit_what_they_were(size: tuple[int, int, int]) -> None:
+    draws = draw(3, 5, np.arange(12), Augmentation(), np.tile([3.0, 1.0, 1.5], (12, 1)))
+    before = volumes(12, size)
+    expected = before.clone()
+    only_flip = draws.flip & ~draws.affine
+    expected[only_flip] = before[only_flip].flip(-1)
+    matrices = rotation_and_scale(draws.degrees, draws.scales, flat=size[0] == 1)[draws.affine]
+    mirror = torch.ones(len(matrices), 3, dtype=torch.float64)
+    mirror[draws.flip[draws.affine], 0] = -1
+    expected[draws.affine] = warp(
+        before[draws.affine], matrices @ torch.diag_embed(mirror), draws.spacing[draws.affine]
+    )
+    expected = blur(expected, draws.sigmas, draws.blur_radius)
+    for place, seed in enumerate(draws.noise_seed.tolist()):
+        noise = torch.empty_like(before[:1]).normal_(generator=torch.Generator().manual_seed(seed))
+        expected[place : place + 1].add_(noise, alpha=draws.noise[place].item())
+    assert torch.equal(apply(before, draws), expected)
+
+
+def test_dense_views_are_those_that_are_named() -> None:
+    draws = draw(0, 0, np.arange(4000), DENSE_VIEWS)
+    assert draws.flip.double().mean().item() == pytest.approx(0.5, abs=0.03)
+    assert draws.affine.all()
+    assert (draws.scales == 1).all()
+    assert (draws.sigmas == 0).all()
+    for values, low, high in (
+        (draws.degrees, -20, 20),
+        (draws.sides, 0.5, 1.0),
+        (draws.gammas.log(), -0.3, 0.3),
+        (draws.contrasts, 0.8, 1.2),
+        (draws.brightness, -0.1, 0.1),
+        (draws.noise, 0, 0.05),
+    ):
+        assert low <= values.min() < low + 0.02 * (high - low)
+        assert high >= values.max() > high - 0.02 * (high - low)
+        assert values.mean().item() == pytest.approx((low + high) / 2, abs=0.03 * (high - low))
+    together = torch.stack([draws.sides, draws.gammas, draws.contrasts, draws.brightness, draws.noise])
+    assert np.abs(np.corrcoef(together.numpy()) - np.eye(5)).max() < 0.07
+
+
+def test_intensities_change_with_their_probability() -> None:
+    settings = replace(NOTHING, gamma=0.3, contrast=0.2, brightness=0.1)
+    often = replace(settings, gamma_probability=0.5, contrast_probability=0.2, brightness_probability=0.0)
+    draws = draw(0, 0, np.arange(4000), often)
+    shares = [(each != none).double().mean().item() for each, none in zip(changes(draws), (1, 1, 0), strict=True)]
+    assert shares == pytest.approx([0.5, 0.2, 0.0], abs=0.03)
+    for change in ("gamma", "contrast", "brightness"):
+        one = replace(NOTHING, **{change: 0.2})
+        assert not torch.allclose(apply(volumes(), draw(0, 0, np.arange(6), one)), volumes(), atol=1e-3), change
+
+
+def changes(draws: Draws) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    return draws.gammas, draws.contrasts, draws.brightness
+
+
+@pytest.mark.parametrize("size", [(4, 6, 8), (1, 12, 9)])
+def test_a_dense_view_does_not_depend_on_its_batch(size: tuple[int, int, int]) -> None:
+    keys = np.arange(12)
+    whole = apply(volumes(12, size), draw(0, 0, keys, DENSE_VIEWS))
+    order = [7, 2, 11]
+    part = apply(volumes(12, size)[order], draw(0, 0, keys[order], DENSE_VIEWS))
+    torch.testing.assert_close(part, whole[order], atol=1e-6, rtol=0)

@@ -10,9 +10,11 @@ import pytest
 import torch
 
 from medcl.data.augment import Augmentation, apply, draw
+from medcl.data.augmentation import DENSE_VIEWS
 from medcl.data.loader import Loader
 from medcl.data.plan import BatchPlan
 from medcl.data.samples import Samples
+from tests.data.labelled_study import CLASSES, labelled_study
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")]
 
@@ -41,3 +43,24 @@ def test_noise_depends_on_the_sample_and_not_on_the_batch() -> None:
     order = [7, 2, 11]
     part = apply(volumes[order], draw(0, 0, keys[order], Augmentation()))
     torch.testing.assert_close(part, whole[order], atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("cache_bytes", [0, 10**9])
+@pytest.mark.parametrize("slices", [False, True])
+def test_labels_and_views_are_those_of_the_cpu(slices: bool, cache_bytes: int) -> None:
+    samples = labelled_study(slices=slices, masked=[f"P{n:02d}_ED" for n in range(8)], size=(8, 32, 48))
+    labelled = np.arange(12) % 3 > 0
+    plans = [BatchPlan(np.arange(12), np.arange(12) + 12 * n, {"labelled": labelled}) for n in range(5)]
+    settings = replace(DENSE_VIEWS, noise_sd=0.0)
+    on_cpu = Loader(samples, settings, 0, CPU, classes=CLASSES)
+    on_gpu = Loader(samples, settings, 0, CUDA, classes=CLASSES, cache_bytes=cache_bytes)
+    kept = list(on_gpu.batches(plans, 0))
+    for expected, found in zip(on_cpu.batches(plans, 0), kept, strict=True):
+        assert found.labels is not None
+        assert expected.labels is not None
+        assert found.views is not None
+        assert expected.views is not None
+        assert torch.equal(found.views, expected.views)
+        torch.testing.assert_close(found.volumes.cpu(), expected.volumes, atol=1e-3, rtol=1e-3)
+        other = (found.labels.cpu() != expected.labels).double().mean().item()
+        assert other < 1e-3, "places half-way between two voxels may round either way"

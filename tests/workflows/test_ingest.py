@@ -546,3 +546,53 @@ def test_pseudonymized_masks_are_copied_with_their_labels_or_told(tmp_path: Path
     notes = {row["sequence"]: row["note"] for row in table(tmp_path / "study/series.csv")}
     assert notes["tubular"].startswith("used without its mask, which is no NIfTI file")
     assert not leaks(everything_written(tmp_path / "study"), ["Huber"])
+
+
+def dynamic(root: Path) -> None:
+    """A dynamic examination whose three phases are series of their own, the last one first."""
+    shared = {"StudyInstanceUID": "1.2.3", "FrameOfReferenceUID": "1.2.4"}
+    for place, number in enumerate((3, 1, 2)):
+        described = {"SeriesDescription": f"VIBE dyn {number}/3", "SeriesNumber": place + 3}
+        scan(root / f"A1/SE{place}", seed=number, AcquisitionTime=f"1000{number}0", **described, **shared)
+
+
+def test_phases_that_are_series_of_their_own_are_named_as_phases(tmp_path: Path) -> None:
+    dynamic(tmp_path / "export")
+    run(tmp_path / "export", tmp_path / "study")
+    assert [name for _, _, name in names(tmp_path / "study")] == ["vibe-dyn-p1", "vibe-dyn-p2", "vibe-dyn-p3"]
+    rows = [row for row in table(tmp_path / "study/series.csv") if row["used"] == "yes"]
+    assert [(row["phase"], row["seconds"]) for row in rows] == [("1 of 3", "0"), ("2 of 3", "10"), ("3 of 3", "20")]
+    assert [row["source"] for row in rows] == ["A1/SE1", "A1/SE2", "A1/SE0"]
+    assert {row["note"] for row in rows} == {"a phase whose other phases are series of their own"}
+
+
+def test_rules_name_such_phases_by_number_or_by_their_own_words(tmp_path: Path) -> None:
+    dynamic(tmp_path / "export")
+    run(tmp_path / "export", tmp_path / "study", sequences=["arterial=dyn #2", "late=dyn 3", "any=vibe"])
+    assert [name for _, _, name in names(tmp_path / "study")] == ["any-p1", "arterial", "late"]
+
+
+def test_without_words_of_phases_series_stay_repeats(tmp_path: Path) -> None:
+    dynamic(tmp_path / "export")
+    run(tmp_path / "export", tmp_path / "study", phase_series=[])
+    found = [name for _, _, name in names(tmp_path / "study")]
+    assert found == ["vibe-dyn-1-3", "vibe-dyn-2-3", "vibe-dyn-3-3"]
+
+
+def test_images_of_several_b_values_are_named_by_them(tmp_path: Path) -> None:
+    shared = {"series": "1.2.9", "StudyInstanceUID": "1.2.3", "FrameOfReferenceUID": "1.2.4"}
+    for number, value in enumerate((800.0, 0.0, 50.0)):
+        scan(
+            tmp_path / "export/A1/SE0",
+            seed=number,
+            DiffusionBValue=value,
+            SeriesDescription="ep2d diff",
+            **shared,
+        )
+    run(tmp_path / "export", tmp_path / "study")
+    assert sorted(name for _, _, name in names(tmp_path / "study")) == [
+        "ep2d-diff-b0",
+        "ep2d-diff-b50",
+        "ep2d-diff-b800",
+    ]
+    assert {row["phase"] for row in table(tmp_path / "study/series.csv")} == {""}

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from medcl.figures.quality.planes import BRIGHTEST, montage
 from medcl.figures.quality.png import Picture, picture
 from medcl.figures.quality.statistics import STATISTICS, Box, filled_box, take_sample
+from medcl.imaging.canonical import canonical
 from medcl.imaging.geometry import Triple
 from medcl.imaging.stored_volume import StoredVolume
 
@@ -41,7 +42,7 @@ def measure(
     """Draw and measure an image.
 
     Args:
-        volume: (Z, Y, X) in [0, 1].
+        volume: (Z, Y, X) in [0, 1], or as many slices (Y, X).
         labels: (Z, Y, X), or None.
         entry: its line of the manifest.
         show_box: outline the filled box where there are no labels.
@@ -49,16 +50,19 @@ def measure(
     sample = take_sample(volume, entry)
     region = labels != 0 if labels is not None else None
     labelled = filled_box(region) if region is not None else None
-    centre = _middle(labelled) if labelled else _middle(_all(volume))
     if region is None and show_box and sample is not None:
         region = np.zeros(volume.shape, bool)
         region[sample.box] = True
+    # slices that were acquired in another plane lie first; the picture shows all images the same way round
+    shown = canonical(volume, entry.matrix)
+    outlined = canonical(region, entry.matrix).voxels if region is not None else None
+    box = filled_box(outlined) if labelled and outlined is not None else None
     white, histogram = 1.0, np.zeros(BINS, int)
     if sample is not None:
         white = float(np.quantile(sample.filled, BRIGHTEST))
         histogram = np.histogram(sample.filled, BINS, (0, 1))[0]
     return Measured(
-        picture(montage(volume, entry.spacing, centre, white, region)),
+        picture(montage(shown.voxels, shown.spacing, _middle(box or _all(shown.voxels)), white, outlined)),
         tuple(histogram.tolist()),
         {name: statistic.of(sample) if sample else float("nan") for name, statistic in STATISTICS.items()},
         tuple((int(part.start), int(part.stop) - 1) for part in labelled) if labelled else None,

@@ -13,6 +13,8 @@ from medcl.figures.quality.planes import BRIGHTEST
 from medcl.figures.quality.sizes import recipe_facts, span
 from medcl.figures.quality.statistics import STATISTICS
 from medcl.imaging.recipe import Recipe
+from medcl.imaging.slices import plane_of
+from medcl.imaging.stored_volume import StoredVolume
 from medcl.study.plural import counted
 
 STYLE = """
@@ -44,7 +46,7 @@ def quality_page(
     out = sum(bool(image.outlying) for image in images)
     warned = sum(bool(image.warnings) for image in images)
     body = [
-        fact_list({"Store": store, **recipe_facts(recipe), **_counts(images)}, "facts head"),
+        fact_list({"Store": store, **recipe_facts(recipe), **_counts(images, recipe)}, "facts head"),
         notes(f"Left out: {counted(len(left_out), 'image')}", [f"{name}: {problem}" for name, problem in left_out]),
         table.tools(),
         f"<h2>{_heading(out, warned)}</h2>",
@@ -94,7 +96,19 @@ def _heading(out: int, warned: int) -> str:
     return f"Images: first {', then '.join(first)}" if first else "Images, as they come in the cohort"
 
 
-def _counts(images: Sequence[QualityImage]) -> dict[str, str]:
+def _slices(entries: Sequence[StoredVolume], recipe: Recipe) -> dict[str, str]:
+    """How many slices there are, and of which planes."""
+    if recipe.slices is None:
+        return {}
+    counts = [entry.shape[0] for entry in entries]
+    low, high = f"{min(counts):,}", f"{max(counts):,}"
+    planes = Counter(plane_of(entry.matrix) for entry in entries)
+    told = ", ".join(f"{plane} {count:,}" for plane, count in planes.most_common())
+    each = low if low == high else f"{low} to {high}"
+    return {"Number of slices": f"{sum(counts):,}, {each} an image", "Images by plane": told}
+
+
+def _counts(images: Sequence[QualityImage], recipe: Recipe) -> dict[str, str]:
     entries = [image.entry for image in images]
     if not entries:
         return {}
@@ -102,6 +116,7 @@ def _counts(images: Sequence[QualityImage]) -> dict[str, str]:
         "Source voxels": span([entry.source_shape for entry in entries]),
         "Source spacing": span([entry.source_spacing for entry in entries]) + " mm",
         "Stored spacing": span([entry.spacing for entry in entries]) + " mm",
+        **_slices(entries, recipe),
         "Labels": f"{sum(bool(entry.label_file) for entry in entries):,} of {counted(len(entries), 'image')}",
     }
     for name in ("exam", "sequence", "modality", "site"):

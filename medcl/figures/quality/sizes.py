@@ -9,7 +9,11 @@ from medcl.imaging.intensity import CLIP_DEVIATIONS, PERCENTILES
 from medcl.imaging.recipe import Recipe
 from medcl.imaging.roi import MASK_MARGIN_MM
 
-_IN_WORDS = {"format", "size", "spacing", "roi", "margin", "hu_window", "intensity", "intensity_over", "n4"}
+_IN_WORDS = {
+    "format", "size", "spacing", "roi", "margin", "hu_window", "intensity", "intensity_over", "n4", "slices",
+    "slice_spacing",
+}  # fmt: skip
+_SLICES = {"axial": "axial", "acquired": "as acquired (across the coarsest spacing)"}
 _TIMES = " × "
 _WHOSE = {"image": "by each image's own", "exam": "by those of all images of an exam and modality together"}
 _HOW = {
@@ -25,21 +29,28 @@ def times(numbers: Sequence[float]) -> str:
 
 
 def both_orders(numbers: Sequence[float]) -> str:
-    """Three numbers along z, y, x as "24 × 32 × 40 (z y x) = 40 × 32 × 24 (x y z)"."""
+    """Three numbers along z, y, x as "24 × 32 × 40 (z y x) = 40 × 32 × 24 (x y z)", or two along y, x."""
     return span([numbers])
 
 
 def span(rows: Sequence[Sequence[float]]) -> str:
-    """Least to greatest of N rows along z, y, x, in both orders; one number where they are the same."""
+    """Least to greatest of N rows along z, y, x (or y, x) in both orders; one number where they are the same."""
     ends = [(number(float(min(axis))), number(float(max(axis)))) for axis in zip(*rows, strict=True)]
     words = [low if low == high else f"{low}–{high}" for low, high in ends]
-    return f"{_TIMES.join(words)} (z y x) = {_TIMES.join(reversed(words))} (x y z)"
+    axes = "zyx"[-len(words) :]
+    return f"{_TIMES.join(words)} ({' '.join(axes)}) = {_TIMES.join(reversed(words))} ({' '.join(reversed(axes))})"
 
 
 def recipe_facts(recipe: Recipe) -> dict[str, str]:
     """What was done to the images, a line each."""
     facts = {"Region": _region(recipe), "Resampled": _resampled(recipe), "Intensities": _intensities(recipe)}
-    facts["Volumes"] = f"cropped or padded with 0 to {both_orders(recipe.size)} voxels"
+    if recipe.slices is None:
+        facts["Volumes"] = f"cropped or padded with 0 to {both_orders(recipe.size)} voxels"
+    else:
+        facts["Slices"] = (
+            f"{_SLICES.get(recipe.slices, recipe.slices)}, all of an image's at their distance, cropped or padded "
+            f"with 0 to {both_orders(recipe.size[1:])} pixels"
+        )
     usual = type(recipe)().to_json()
     others = {name: value for name, value in recipe.to_json().items() if name not in _IN_WORDS}
     facts |= {capital(readable(name)): _plain(value) for name, value in others.items() if value != usual[name]}
@@ -59,6 +70,8 @@ def _region(recipe: Recipe) -> str:
 
 
 def _resampled(recipe: Recipe) -> str:
+    if recipe.slice_spacing:
+        return f"within slices to {both_orders(recipe.slice_spacing)} mm"
     return f"to {both_orders(recipe.spacing)} mm" if recipe.spacing else "no: each image keeps its own spacing"
 
 

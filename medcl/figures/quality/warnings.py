@@ -41,7 +41,7 @@ def _own(entry: StoredVolume, measured: Measured) -> list[str]:
     said = []
     cut = [have > kept for have, kept in zip(entry.region_shape, entry.shape, strict=True)]
     if any(cut):
-        said.append(f"Cut by --size: the region has {both_orders(entry.region_shape)} voxels.")
+        said.append(f"Cut to the size that is stored: the region has {both_orders(entry.region_shape)} voxels.")
     if entry.label_file and measured.labelled is None:
         said.append("Has a mask, but nothing in the volume is labelled.")
     if measured.labelled is not None and any(

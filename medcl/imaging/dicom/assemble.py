@@ -14,6 +14,7 @@ from medcl.imaging.dicom.phases import NotPhases, phase_times, split_phases
 from medcl.imaging.dicom.pixels import PixelFault, same_pixels
 from medcl.imaging.dicom.stack import faults_of_stack, levels_of
 
+DIRECTIONS = "several images of one b-value: they are gradient directions or repeats, no phases in time"
 NO_FRAME_OF_REFERENCE = "the files name no frame of reference; one was given in memory for this series alone"
 
 
@@ -66,6 +67,8 @@ def assemble(group: Group) -> Assembled:
             problems.append(str(error))
     if problems:
         return Assembled(notes=tuple(notes), problems=tuple(problems))
+    if len(phases) > 1 and group.members[0].slice.b_value:
+        return Assembled(tuple(map(tuple, phases)), (), (*notes, DIRECTIONS))
     return Assembled(tuple(map(tuple, phases)), phase_times(phases), tuple(notes))
 
 

@@ -7,9 +7,10 @@ from typing import Any
 
 from pydicom.dataset import Dataset
 
+from medcl.imaging.dicom.diffusion import b_value_of_frame
 from medcl.imaging.dicom.header import Slice
 from medcl.imaging.dicom.kind import LEFT_OUT, component
-from medcl.imaging.dicom.values import clock, number, numbers, texts
+from medcl.imaging.dicom.values import clock, number, numbers, texts, timing
 
 _EMPTY = Dataset()
 _DATE_DIGITS = 8
@@ -45,7 +46,7 @@ def _frame(index: int, own: Any, shared: Any, dataset: Any) -> Slice:
     if position is None or orientation is None or spacing is None:
         position, orientation, spacing = (0.0, 0.0, 0.0), (1.0, 0.0, 0.0, 0.0, 1.0, 0.0), (1.0, 1.0)
         shows = f"{LEFT_OUT}it has no place in the patient"
-    slope = number(scale, "RescaleSlope")
+    slope, relaxation = number(scale, "RescaleSlope"), group("MRTimingAndRelatedParametersSequence")
     thickness = number(measures, "SpacingBetweenSlices") or number(measures, "SliceThickness")
     return Slice(
         frame=index,
@@ -59,6 +60,8 @@ def _frame(index: int, own: Any, shared: Any, dataset: Any) -> Slice:
         echo=number(group("MREchoSequence"), "EffectiveEchoTime") or 0.0,
         number=index + 1,
         times=_times(group("FrameContentSequence"), group("CardiacSynchronizationSequence")),
+        b_value=b_value_of_frame(group("MRDiffusionSequence")),
+        timing=timing(relaxation, group("MRModifierSequence"), relaxation),
     )
 
 

@@ -1,4 +1,4 @@
-"""Groups the slices of a scan: by patient, study, series, what they show, echo, and grid.
+"""Groups the slices of a scan: by patient, study, series, what they show, echo, b-value, and grid.
 
 Phases are not told apart here: they lie on the same grid (`medcl.imaging.dicom.assemble`).
 """
@@ -42,6 +42,7 @@ class Group:
         echo: 1, 2, ... when the series has several echoes, else 0.
         stack: 1, 2, ... when the series has several grids, else 0.
         mixed: whether grids were left together because some have too few slices to be a stack.
+        b_value: s/mm2, when the series has several b-values; None also for its slices that tell none.
     """
 
     head: Header
@@ -50,6 +51,7 @@ class Group:
     echo: int = 0
     stack: int = 0
     mixed: bool = False
+    b_value: float | None = None
 
     @property
     def folder(self) -> Path:
@@ -86,15 +88,20 @@ def _frames_left_out(header: Header) -> list[LeftOut]:
 
 def _of_series(pairs: Sequence[tuple[Header, Member]]) -> list[Group]:
     """The groups of one series."""
-    kinds: dict[tuple[str, float], list[tuple[Header, Member]]] = defaultdict(list)
+    kinds: dict[tuple[str, float, float | None], list[tuple[Header, Member]]] = defaultdict(list)
     for header, member in pairs:
-        kinds[member.slice.component, round(member.slice.echo, 2)].append((header, member))
-    echoes: dict[str, list[float]] = defaultdict(list)
-    for shown, echo in sorted(kinds):
-        echoes[shown].append(echo)
+        slice_ = member.slice
+        weighting = None if slice_.b_value is None else float(round(slice_.b_value))
+        kinds[slice_.component, round(slice_.echo, 2), weighting].append((header, member))
+    echoes: dict[str, set[float]] = defaultdict(set)
+    b_values: dict[str, set[float | None]] = defaultdict(set)
+    for shown, echo, b_value in kinds:
+        echoes[shown].add(echo)
+        b_values[shown].add(b_value)
     groups = []
-    for (shown, echo), members in kinds.items():
-        order = echoes[shown].index(echo) + 1 if len(echoes[shown]) > 1 else 0
+    for (shown, echo, b_value), members in kinds.items():
+        order = sorted(echoes[shown]).index(echo) + 1 if len(echoes[shown]) > 1 else 0
+        told = b_value if len(b_values[shown]) > 1 else None
         grids = _grids(members)
         mixed = len(grids) > 1 and min(map(len, grids)) < SMALLEST_STACK
         if mixed:
@@ -102,7 +109,8 @@ def _of_series(pairs: Sequence[tuple[Header, Member]]) -> list[Group]:
         for index, grid in enumerate(grids, 1):
             grid.sort(key=lambda pair: (pair[1].slice.number, pair[1].slice.frame, str(pair[1].path)))
             made = tuple(member for _, member in grid)
-            groups.append(Group(grid[0][0], made, shown, order, index if len(grids) > 1 else 0, mixed))
+            stack = index if len(grids) > 1 else 0
+            groups.append(Group(grid[0][0], made, shown, order, stack, mixed, told))
     return groups
 
 

@@ -35,6 +35,8 @@ class Slice:
         echo: echo time in ms, 0 when unknown.
         number: InstanceNumber, or the frame's.
         times: value of each of PHASE_KEYS that is there: times in seconds after midnight, TriggerTime in ms.
+        b_value: of a diffusion image in s/mm2, None when the header tells none.
+        timing: repetition time and inversion time in ms and flip angle in degrees, 0 where unknown.
     """
 
     frame: int
@@ -48,6 +50,8 @@ class Slice:
     echo: float
     number: int
     times: Mapping[str, float] = field(default_factory=dict)
+    b_value: float | None = None
+    timing: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)

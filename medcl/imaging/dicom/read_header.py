@@ -13,11 +13,12 @@ import pydicom
 from pydicom.config import disable_value_validation
 from pydicom.tag import Tag
 
+from medcl.imaging.dicom.diffusion import PRIVATE_TAGS, b_value
 from medcl.imaging.dicom.frames import frames
 from medcl.imaging.dicom.header import PHASE_KEYS, Header, LeftOut, Slice
 from medcl.imaging.dicom.inflate import DEFLATED, inflated_size_is_safe
 from medcl.imaging.dicom.kind import LEFT_OUT, component, refused_class
-from medcl.imaging.dicom.values import clock, day, number, numbers, texts
+from medcl.imaging.dicom.values import clock, day, number, numbers, texts, timing
 
 # fmt: off
 TAGS = [
@@ -28,11 +29,12 @@ TAGS = [
     "ImagePositionPatient", "ImageOrientationPatient", "FrameOfReferenceUID", "TemporalPositionIdentifier",
     "SamplesPerPixel", "NumberOfFrames", "Rows", "Columns", "PixelSpacing", "BitsAllocated", "BurnedInAnnotation",
     "RescaleIntercept", "RescaleSlope", "ModalityLUTSequence",
+    "DiffusionBValue", "RepetitionTime", "InversionTime", "FlipAngle",
     "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
 ]
-"""All that is ever parsed of a header. Of the patient it is the ID alone."""
+"""All that is ever parsed of a header, with three makers' private b-values. Of the patient it is the ID alone."""
 # fmt: on
-_TAGS = [Tag(name) for name in TAGS]
+_TAGS = [*(Tag(name) for name in TAGS), *PRIVATE_TAGS]
 LARGEST_SLICE_VOXELS = 1 << 26
 """A header that declares a larger slice (8192 x 8192) is not believed: no CT or MR scanner makes one."""
 
@@ -166,6 +168,8 @@ def _single(dataset: Any) -> tuple[Slice, ...] | str:
             echo=number(dataset, "EchoTime") or 0.0,
             number=int(number(dataset, "InstanceNumber") or 0),
             times=times,
+            b_value=b_value(dataset),
+            timing=timing(dataset, dataset, dataset),
         ),
     )
 

@@ -8,8 +8,10 @@ from medcl.imaging.dicom.assemble import Assembled, assemble
 from medcl.imaging.dicom.build import SeriesVolume, build_phase, build_series
 from medcl.imaging.dicom.grouping import Group, group
 from medcl.imaging.dicom.header import Header
+from medcl.imaging.dicom.join import join
 from medcl.imaging.dicom.pixels import PixelFault
 from medcl.imaging.dicom.read_header import read_header
+from medcl.imaging.dicom.rules import PHASE_SERIES, pattern_of
 from medcl.imaging.dicom.walk import walk
 from medcl.imaging.intensity import is_constant
 from medcl.imaging.volume import Volume
@@ -19,11 +21,11 @@ _SHOWN = 5
 
 
 def read_series(folder: Path) -> SeriesVolume:
-    """The one series of a folder, all its phases, in canonical RAS+.
+    """The one series of a folder, all its phases, in canonical RAS+; phases may be series of their own.
 
     Raises:
-        BadInput: the folder holds no image, images of several series, or one that cannot be used; everything that is
-            wrong is told.
+        BadInput: the folder holds no image, images of several other series, or one that cannot be used; everything
+            that is wrong is told.
     """
     made, clean = _only_group(Path(folder))
     try:
@@ -62,9 +64,14 @@ def _only_group(folder: Path) -> tuple[Group, Assembled]:
         listed = "; ".join(reasons[:_SHOWN]) + ("; ..." if len(reasons) > _SHOWN else "")
         raise BadInput(f"{folder}: holds no CT or MR image that can be used ({listed or 'it is empty'}).")
     if len(groups) > 1:
+        cleaned = [assemble(each) for each in groups]
+        joined = join(groups, cleaned, [pattern_of(words) for words in PHASE_SERIES])
+        if len(joined) == 1 and len(joined[0].places) == len(groups):
+            notes = tuple(dict.fromkeys(note for each in cleaned for note in each.notes))
+            return groups[joined[0].places[0]], Assembled(joined[0].phases, joined[0].seconds, notes)
         raise BadInput(
-            f"{folder}: holds {len(groups)} images (series, echoes or stacks), expected one: give the folder of one "
-            "series, or let `medcl preprocess --from DIR` write a cohort.csv with one row each."
+            f"{folder}: holds {len(groups)} images (series, echoes, b-values or stacks), expected one: give the folder "
+            "of one series, or let `medcl preprocess --from DIR` write a cohort.csv with one row each."
         )
     clean = assemble(groups[0])
     if clean.problems:

@@ -26,6 +26,9 @@ LEAVE_OUT = (
     "bolus track*", "dose report", "screen save*", "patient protocol", "mip", "mpr", "subtraction*", "sub*tracted",
 )
 """Words of descriptions whose series are left out: localisers, calibrations, reformatted images."""
+
+PHASE_SERIES = ("dyn*", "dce*", "phase*", "ph", "perf*", "multiphase*", "multi phase*", "pass", "temps", "post gd*")
+"""Words of descriptions whose series may be phases of one another (`medcl.imaging.dicom.join`)."""
 # fmt: on
 _PHASE = re.compile(r"\s*#\s*(\d+)\s*$")
 _LONGEST_NAME = 40

@@ -39,6 +39,12 @@ def texts(dataset: Any, name: str) -> list[str]:
     return [value] if isinstance(value, str) else [str(part) for part in value]
 
 
+def timing(repetition: Any, inversion: Any, flip: Any) -> tuple[float, float, float]:
+    """Repetition time and inversion time in ms and flip angle in degrees, 0 where missing."""
+    times = number(inversion, "InversionTime") or number(inversion, "InversionTimes")
+    return number(repetition, "RepetitionTime") or 0.0, times or 0.0, number(flip, "FlipAngle") or 0.0
+
+
 def clock(value: Any) -> float | None:
     """Seconds after midnight of a time of day (TM, HHMMSS.FFFFFF); None when it is none."""
     found = _CLOCK.match(str(value or "").strip())

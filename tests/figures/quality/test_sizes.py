@@ -33,6 +33,13 @@ def test_spans_are_one_number_where_all_agree() -> None:
         ({"intensity": "percentile"}, "Intensities", "by each image's own: percentiles 1 and 99 become 0 and 1"),
         ({"n4": True}, "Intensities", "bias field taken out by N4; by each image's own: z-score"),
         ({"hu_window": (-200.0, 300.0)}, "Intensities", "-200 to 300 become 0 to 1 (Hounsfield units)"),
+        ({"size": (1, 9, 10), "slices": "axial"}, "Slices", "axial, all of an image's at their distance, cropped or"),
+        ({"size": (1, 9, 10), "slices": "acquired"}, "Slices", "9 × 10 (y x) = 10 × 9 (x y) pixels"),
+        (
+            {"slices": "axial", "slice_spacing": (1.0, 1.5)},
+            "Resampled",
+            "within slices to 1 × 1.5 (y x) = 1.5 × 1 (x y) mm",
+        ),
         ({"size": (8, 9, 10)}, "Volumes", "8 × 9 × 10 (z y x) = 10 × 9 × 8 (x y z)"),
     ],
 )
