@@ -11,6 +11,9 @@ import numpy as np
 import pytest
 
 from medcl.study.cohort import read_cohort
+from medcl.study.folder import Study
+from medcl.study.label_classes import read_label_classes
+from medcl.workflows.preprocess import PreprocessOptions
 
 SCRIPT = Path(__file__).parents[1] / "examples" / "acdc" / "make_study.py"
 
@@ -68,6 +71,34 @@ def test_slices_are_stacked_in_order_and_the_affine_says_that_it_is_assumed(
     assert np.allclose(np.diag(image.affine)[:3], [1.5 * 64 / 16, 1.5 * 32 / 16, 10.0])
     assert b"assumed" in bytes(image.header["descrip"])
     assert "ASSUMED" in (tmp_path / "study" / "NOTE.txt").read_text()
+
+
+def test_masks_and_the_names_of_their_labels_are_written(script: ModuleType, data: Path, tmp_path: Path) -> None:
+    script.write_study(data, tmp_path / "study")
+    cohort = read_cohort(tmp_path / "study" / "cohort.csv")
+    stored = np.load(data / "acdc_192.npz")
+    for place, path in enumerate(cohort.frame["mask"]):
+        image, mask = nib.load(cohort.frame["image"].iloc[place]), nib.load(path)
+        np.testing.assert_array_equal(image.affine, mask.affine)
+        voxels = np.asarray(mask.dataobj)
+        assert mask.get_data_dtype() == np.uint8
+        # Slices lie in the order 2, 1, 3 in the file.
+        np.testing.assert_array_equal(voxels[..., 0].T, stored["labels"][3 * place + 1])
+    classes = read_label_classes(Study(tmp_path / "study"))
+    assert [(each.value, each.name) for each in classes] == [
+        (1, "right ventricle"),
+        (2, "myocardium"),
+        (3, "left ventricle"),
+    ]
+
+
+@pytest.mark.parametrize("slices", [False, True])
+def test_the_settings_are_ones_that_preprocess_knows(
+    script: ModuleType, data: Path, tmp_path: Path, slices: bool
+) -> None:
+    script.write_study(data, tmp_path / "study", slices)
+    options = PreprocessOptions.resolve({"study": tmp_path / "study"})
+    assert options.slices == ("acquired" if slices else "none")
 
 
 def test_missing_files_are_named(script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,11 +1,13 @@
 """Turn the ACDC cine-MR set (acdc_192.npz, acdc_clinical.csv) into a study folder that medcl can read.
 
-Usage: python examples/acdc/make_study.py --data FOLDER STUDY
+Usage: python examples/acdc/make_study.py --data FOLDER STUDY [--slices]
 
 The stored set has no voxel spacing: all slices were resized to 192 x 192 and only their original pixel counts are
 known. The affine written here is therefore assumed (1.5 mm original pixels, 10 mm between slices, axes along the
 scanner's) and marked so in three places: the NIfTI description, the column `geometry` of cohort.csv and STUDY/NOTE.txt.
-Nothing in millimetres may be quoted from it. The official-style split by patient (70 / 10 / 20) is kept.
+Nothing in millimetres may be quoted from it. The official-style split by patient (70 / 10 / 20) is kept. Masks go to
+STUDY/masks, and what their numbers mean to the table [labels] of medcl.toml, so that `medcl segment` runs on it;
+--slices makes settings for 2D methods, which see every slice as stored, instead of volumes.
 
 Licence of the data: CC BY-NC-SA 4.0 (Bernard et al. 2018, IEEE TMI 37(11), 2514-2525); non-commercial use only.
 """
@@ -35,7 +37,13 @@ The voxel spacing is ASSUMED (10 mm slices, 1.5 mm original pixels): do not quot
 """
 SETTINGS = """# Settings of this study; a flag on the command line wins over a line here.
 
-[preprocess]
+[labels]                     # what the numbers in the masks mean; papillary muscles count as cavity
+1 = {name = "right ventricle", colour = "#0072B2"}
+2 = {name = "myocardium", colour = "#E69F00"}
+3 = {name = "left ventricle", colour = "#009E73"}
+
+"""
+VOLUMES = """[preprocess]
 spacing = [10.0, 3.0, 3.0]   # z y x in mm, of the assumed affine
 size = [12, 48, 48]          # z y x in voxels: the middle of the field of view, where the heart lies
 
@@ -45,6 +53,14 @@ pairs = "in-batch"
 batch_size = 48
 epochs = 20
 """
+SLICES = """[preprocess]
+slices = "acquired"          # every slice is an image
+slice_size = [192, 192]      # y x: the stored pixels, as they are
+
+[pretrain]
+network = "resnet18"         # the paper has resnet50
+batch_size = 32
+"""
 
 
 def main() -> None:
@@ -52,17 +68,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("study", type=Path, help="folder to write; must not exist")
     parser.add_argument("--data", type=Path, required=True, help="folder with acdc_192.npz and acdc_clinical.csv")
+    parser.add_argument("--slices", action="store_true", help="settings for 2D methods instead of volumes")
     words = parser.parse_args()
     missing = [name for name in ("acdc_192.npz", "acdc_clinical.csv") if not (words.data / name).is_file()]
     if missing:
         sys.exit(f"{words.data}: {' and '.join(missing)} not found; --data names the folder that holds them.")
     if words.study.exists():
         sys.exit(f"{words.study} exists already; name a new folder.")
-    count = write_study(words.data, words.study)
+    count = write_study(words.data, words.study, words.slices)
     print(f"{count} volumes written; next: cd {words.study} && medcl preprocess")
 
 
-def write_study(data: Path, study: Path) -> int:
+def write_study(data: Path, study: Path, slices: bool = False) -> int:
     """Write images, masks, cohort.csv, medcl.toml and the note; returns the number of volumes."""
     (study / "images").mkdir(parents=True)
     (study / "masks").mkdir()
@@ -79,7 +96,7 @@ def write_study(data: Path, study: Path) -> int:
         writer = csv.DictWriter(file, fieldnames=list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
-    (study / "medcl.toml").write_text(SETTINGS, encoding="utf-8")
+    (study / "medcl.toml").write_text(SETTINGS + (SLICES if slices else VOLUMES), encoding="utf-8")
     (study / "NOTE.txt").write_text(NOTE, encoding="utf-8")
     return len(rows)
 

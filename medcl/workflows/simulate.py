@@ -33,12 +33,15 @@ class SimulateOptions(Options):
     """Write a simulated study with known truth: images, masks, cohort.csv, truth.csv and medcl.toml.
 
     The kind transplant-mr follows kidney-transplant recipients over a year: exams D15, D30, M3 and M12, each with a
-    water image before contrast agent and an arterial and a tubular phase after it.
+    water image before contrast agent and an arterial and a tubular phase after it. The kind cardiac-mr has hearts of
+    five disease groups in short-axis cine MR at end-diastole (ED) and end-systole (ES), with masks of both ventricles.
     """
 
     directory: Path = argument("The folder to write the study to; made when it does not exist.", metavar="DIR")
-    kind: Literal["transplant-mr"] = flag("transplant-mr", "What is simulated.")
-    patients: int = flag(40, "How many patients; each has 4 exams of 3 images.", ge=1, le=100_000)
+    kind: Literal["transplant-mr", "cardiac-mr"] = flag("transplant-mr", "What is simulated.")
+    patients: int = flag(
+        40, "How many patients; each has 12 images (transplant-mr) or 2 (cardiac-mr).", ge=1, le=100_000
+    )
     seed: int = flag(0, "The same seed gives the same study; patient P001 is the same however many follow.", ge=0)
     workers: int | None = flag(None, "Processes to share the work; as many as there are cores unless told.", ge=1)
     overwrite: bool = flag(False, "Replace a study that was simulated in this folder before.")
@@ -67,25 +70,25 @@ def simulate(options: SimulateOptions) -> SimulatedStudy:
         BadInput: the folder holds something and `overwrite` is not given, or what it holds was not simulated.
         RunFailed: the disk is full or the folder cannot be written to.
     """
-    from medcl.imaging.simulate.study_tables import COHORT_COLUMNS
-    from medcl.imaging.simulate.study_template import SETTINGS
+    from medcl.imaging.simulate.study_kind import study_kind
 
+    kind = study_kind(options.kind)
     began = time.monotonic()
     root = options.directory
     _make_room(root, options.overwrite)
     asked = {"kind": options.kind, "patients": options.patients, "seed": options.seed}
     write_json(root / MARK, asked)
-    write_text(root / "medcl.toml", SETTINGS)
-    jobs = [(root, options.seed, number) for number in range(1, options.patients + 1)]
+    write_text(root / "medcl.toml", kind.settings)
+    jobs = [(root, options.kind, options.seed, number) for number in range(1, options.patients + 1)]
     done: dict[int, tuple[Rows, Rows]] = {}
     with progress("Simulating", len(jobs), unit="patients") as step:
-        for (_, _, number), rows in run_jobs(_write_patient, jobs, options.workers):
+        for (*_, number), rows in run_jobs(_write_patient, jobs, options.workers):
             done[number] = rows
             step()
     cohort = [row for number in sorted(done) for row in done[number][0]]
     truth = [row for number in sorted(done) for row in done[number][1]]
     write_text(root / "truth.csv", _table(list(truth[0]), truth))
-    write_text(root / "cohort.csv", _table(COHORT_COLUMNS, cohort))
+    write_text(root / "cohort.csv", _table(kind.columns, cohort))
     return SimulatedStudy(root, options.patients, len(cohort), time.monotonic() - began)
 
 
@@ -110,26 +113,21 @@ def _make_room(root: Path, overwrite: bool) -> None:
             file.unlink()
 
 
-def _write_patient(job: tuple[Path, int, int]) -> tuple[Rows, Rows]:
+def _write_patient(job: tuple[Path, str, int, int]) -> tuple[Rows, Rows]:
     """Write one patient's images and masks; return the rows of cohort.csv and truth.csv."""
-    from medcl.imaging.simulate.clinical import EXAMS
     from medcl.imaging.simulate.storage import store_nifti
-    from medcl.imaging.simulate.study_tables import clinical_values, patient_name, true_values
-    from medcl.imaging.simulate.transplant_mr import draw_exam, draw_patient, render
+    from medcl.imaging.simulate.study_kind import study_kind
 
-    root, seed, number = job
-    patient = draw_patient(seed, number)
+    root, kind, seed, number = job
     rows, known = [], []
-    for name in EXAMS:
-        exam = draw_exam(patient, name, seed)
-        clinical = clinical_values(exam, seed)
-        known.append(true_values(exam))
-        for image in render(exam):
-            stem = f"{patient_name(number)}_{name}_{image.sequence}.nii.gz"
+    for exam in study_kind(kind).exams(seed, number):
+        known.append(exam.truth)
+        for image in exam.images:
+            stem = f"{exam.patient}_{exam.exam}_{image.sequence}.nii.gz"
             store_nifti(root / "images" / stem, image.voxels, image.affine)
             store_nifti(root / "masks" / stem, image.labels, image.affine)
             files = {"sequence": image.sequence, "image": f"images/{stem}", "mask": f"masks/{stem}"}
-            rows.append(clinical | files)
+            rows.append(exam.clinical | files)
     return rows, known
 
 

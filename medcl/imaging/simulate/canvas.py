@@ -18,13 +18,26 @@ class Canvas:
     Args:
         grid: the voxels, in the frame in which the shapes are given.
         signal: each tissue's signal.
+        edge: width of the soft edges in mm; the mean spacing unless told.
     """
 
-    def __init__(self, grid: Grid, signal: Mapping[str, float]) -> None:
+    def __init__(self, grid: Grid, signal: Mapping[str, float], edge: float | None = None) -> None:
         self.grid = grid
         self.signal = signal
         self.image = np.zeros(grid.shape, dtype=np.float32)
-        self.edge = np.float32(grid.spacing.mean())
+        self.edge = np.float32(grid.spacing.mean() if edge is None else edge)
+
+    def copied(self, signal: Mapping[str, float]) -> Canvas:
+        """A copy of what is painted so far, to go on with other signals."""
+        copy = Canvas(self.grid, signal, float(self.edge))
+        copy.image = self.image.copy()
+        return copy
+
+    def seen_from(self, transform: NDArray[Any]) -> Canvas:
+        """The same image in another frame: `transform` (4x4) takes mm of this frame to that one."""
+        other = Canvas(self.grid.moved(transform), self.signal, float(self.edge))
+        other.image = self.image
+        return other
 
     def solid(self, tissue: str, low: ArrayLike, high: ArrayLike, distance: Callable[[Points], NDArray[Any]]) -> None:
         """Paint a solid given by its signed distance; nothing outside the box from `low` to `high` is looked at."""

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medcl.imaging.simulate.canvas import Canvas
-from medcl.imaging.simulate.shapes import Points, capsule, ellipsoid, rotation
+from medcl.imaging.simulate.shapes import rotation
+from medcl.imaging.simulate.solids import paint_ball, paint_rod
 
 SKIN_MM = 2.5
 
@@ -88,11 +89,11 @@ def paint_pelvis(canvas: Canvas, body: Body, contents: Contents) -> None:
         _paint_side(canvas, body, side)
     _paint_midline(canvas, body)
     for start, end, radius, filling in contents.loops:
-        _rod(canvas, "gut_wall", start, end, radius)
-        _rod(canvas, filling, start, end, radius - 2.8)
+        paint_rod(canvas, "gut_wall", start, end, radius)
+        paint_rod(canvas, filling, start, end, radius - 2.8)
     low = np.array([0.0, 30.0, -62.0])
-    _ball(canvas, "bladder_wall", low, np.array(contents.bladder) + 3.5)
-    _ball(canvas, "bladder", low, contents.bladder)
+    paint_ball(canvas, "bladder_wall", low, np.array(contents.bladder) + 3.5)
+    paint_ball(canvas, "bladder", low, contents.bladder)
     for side in (-1.0, 1.0):
         _paint_vessels(canvas, body, side)
 
@@ -121,26 +122,28 @@ def _paint_side(canvas: Canvas, body: Body, side: float) -> None:
     size = np.array([side, 1.0, 1.0]) * body.frame
     flare = rotation(0, side * 14, -side * 24)
     plump = body.muscle
-    _ball(canvas, "muscle", size * (88, -58, 5), np.array([50, 34, 85]) * body.frame * plump, rotation(0, 0, side * 28))
-    _ball(canvas, "muscle", size * (80, 2, 22), np.array([17 * plump, 48, 56]) * body.frame, flare)
-    _rod(canvas, "muscle", size * (40, -26, 100), size * (60, 22, -110), 22 * body.frame * plump, 17 * body.frame)
-    _rod(canvas, "muscle", size * (26, -84, 110), size * (26, -92, 0), 20 * body.frame * plump, 12 * body.frame)
+    paint_ball(
+        canvas, "muscle", size * (88, -58, 5), np.array([50, 34, 85]) * body.frame * plump, rotation(0, 0, side * 28)
+    )
+    paint_ball(canvas, "muscle", size * (80, 2, 22), np.array([17 * plump, 48, 56]) * body.frame, flare)
+    paint_rod(canvas, "muscle", size * (40, -26, 100), size * (60, 22, -110), 22 * body.frame * plump, 17 * body.frame)
+    paint_rod(canvas, "muscle", size * (26, -84, 110), size * (26, -92, 0), 20 * body.frame * plump, 12 * body.frame)
     wing = (size * (98, -8, 22), np.array([7.5, 60, 58]) * body.frame)
-    _ball(canvas, "bone", *wing, flare)
-    _ball(canvas, "marrow", wing[0], wing[1] - 2.6, flare)
+    paint_ball(canvas, "bone", *wing, flare)
+    paint_ball(canvas, "marrow", wing[0], wing[1] - 2.6, flare)
     head = size * (84, -2, -92)
-    _ball(canvas, "bone", head, np.array([34, 34, 34]) * body.frame)
-    _ball(canvas, "marrow", head, np.array([31, 31, 31]) * body.frame)
+    paint_ball(canvas, "bone", head, np.array([34, 34, 34]) * body.frame)
+    paint_ball(canvas, "marrow", head, np.array([31, 31, 31]) * body.frame)
 
 
 def _paint_midline(canvas: Canvas, body: Body) -> None:
     tilt = rotation(-18, 0, 0)
     for centre, radii in (((0, -62, 5), (46, 22, 62)), ((0, -38, 82), (27, 19, 20))):
         place = np.array(centre) * body.frame
-        _ball(canvas, "bone", place, np.array(radii) * body.frame, tilt)
-        _ball(canvas, "marrow", place, np.array(radii) * body.frame - 2.6, tilt)
-    _rod(canvas, "gut_wall", (0, -30, -20), (0, -38, -110), 17)
-    _rod(canvas, "gut_gas", (0, -30, -20), (0, -38, -110), 12)
+        paint_ball(canvas, "bone", place, np.array(radii) * body.frame, tilt)
+        paint_ball(canvas, "marrow", place, np.array(radii) * body.frame - 2.6, tilt)
+    paint_rod(canvas, "gut_wall", (0, -30, -20), (0, -38, -110), 17)
+    paint_rod(canvas, "gut_gas", (0, -30, -20), (0, -38, -110), 12)
 
 
 def _paint_vessels(canvas: Canvas, body: Body, side: float) -> None:
@@ -148,30 +151,4 @@ def _paint_vessels(canvas: Canvas, body: Body, side: float) -> None:
     beside = line + np.array([-side * 8.0, -8.0, 0.0]) * (body.artery + body.vein) / 11.0
     for corners, tissue, radius in ((beside, "vein", body.vein), (line, "artery", body.artery)):
         for start, end in pairwise(corners):
-            _rod(canvas, tissue, start, end, radius)
-
-
-def _ball(canvas: Canvas, tissue: str, centre: Any, radii: Any, axes: NDArray[Any] | None = None) -> None:
-    centre, radii = np.asarray(centre, dtype=float), np.asarray(radii, dtype=float)
-    reach = radii if axes is None else np.sqrt((axes**2) @ radii**2)
-
-    def distance(points: Points) -> NDArray[Any]:
-        return ellipsoid(points, centre, tuple(radii), axes)
-
-    canvas.solid(tissue, centre - reach, centre + reach, distance)
-
-
-def _rod(canvas: Canvas, tissue: str, start: Any, end: Any, radius: float, end_radius: float | None = None) -> None:
-    paint_rod(canvas, tissue, np.asarray(start, dtype=float), np.asarray(end, dtype=float), radius, end_radius)
-
-
-def paint_rod(
-    canvas: Canvas, tissue: str, start: NDArray[Any], end: NDArray[Any], radius: float, end_radius: float | None = None
-) -> None:
-    """Paint a rod with round ends; radii in mm."""
-    reach = max(radius, end_radius or 0.0)
-
-    def distance(points: Points) -> NDArray[Any]:
-        return capsule(points, start, end, radius, end_radius)
-
-    canvas.solid(tissue, np.minimum(start, end) - reach, np.maximum(start, end) + reach, distance)
+            paint_rod(canvas, tissue, start, end, radius)

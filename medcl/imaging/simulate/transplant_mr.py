@@ -28,6 +28,7 @@ from medcl.imaging.simulate.canvas import Canvas
 from medcl.imaging.simulate.clinical import EXAMS, Recipient, Visit, draw_recipient, draw_visit
 from medcl.imaging.simulate.enhancement import tissue_concentrations
 from medcl.imaging.simulate.filtration import Graft
+from medcl.imaging.simulate.mottle import Mottle
 from medcl.imaging.simulate.pelvis import (
     Body,
     Contents,
@@ -35,11 +36,11 @@ from medcl.imaging.simulate.pelvis import (
     draw_contents,
     iliac_artery,
     paint_pelvis,
-    paint_rod,
 )
 from medcl.imaging.simulate.physiology import Build, State, draw_build, draw_state, function_of, shape_graft
 from medcl.imaging.simulate.session import SEQUENCES, Session, draw_session
 from medcl.imaging.simulate.shapes import Points, rotation
+from medcl.imaging.simulate.solids import paint_rod
 from medcl.imaging.simulate.spoiled_gradient_echo import gradient_echo_signal
 from medcl.imaging.simulate.tissues import TISSUES
 
@@ -234,9 +235,5 @@ def _paint_graft(canvas: Canvas, exam: Exam) -> NDArray[np.uint8]:
 def _add_texture(canvas: Canvas, exam: Exam) -> None:
     """Soft mottling of all tissue, in the patient's frame, so that it moves with the patient."""
     random = np.random.default_rng((*exam.seed, len(SEQUENCES) + 1))
-    x, y, z = canvas.grid.points(canvas.grid.whole())
-    mottle = np.zeros(canvas.grid.shape, dtype=np.float32)
-    for _ in range(4):
-        a, b, c = random.normal(0, 2 * np.pi / 45.0, 3).astype(np.float32)
-        mottle += np.sin(a * x + b * y + c * z + np.float32(random.uniform(0, 2 * np.pi)))
+    mottle = Mottle.draw(random)(canvas.grid.points(canvas.grid.whole()))
     canvas.image *= 1 + np.float32(exam.texture / np.sqrt(2.0)) * mottle
