@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from medcl.losses.cosine_pairs import PAPER_MARGIN
 from medcl.losses.in_batch_pairs import PAPER_POSITIVE_SHARE
 from medcl.losses.nt_xent import BASELINE_TEMPERATURE
+from medcl.methods.dense import Dense, DenseOptions
 from medcl.methods.pair_contrast import PairContrast
 from medcl.methods.simclr import Simclr
 from medcl.networks.encoder import build_encoder
@@ -26,8 +27,9 @@ class MethodOptions:
         dropout: of the projection head.
         margin: of the cosine embedding loss (the paper's code has 0.5).
         positive_share: as in the task.
-        temperature: of NT-Xent.
+        temperature: of NT-Xent or the dense loss; None is the method's own.
         micro_batch: images that go through the encoder at a time; None is all.
+        dense: of the method dense; its temperature is the one above.
 
     Raises:
         BadInput: naming every value that cannot be used.
@@ -38,16 +40,18 @@ class MethodOptions:
     dropout: float = DROPOUT
     margin: float = PAPER_MARGIN
     positive_share: float = PAPER_POSITIVE_SHARE
-    temperature: float = BASELINE_TEMPERATURE
+    temperature: float | None = None
     micro_batch: int | None = None
+    dense: DenseOptions = field(default_factory=DenseOptions)
 
     def __post_init__(self) -> None:
+        temperature_fits = self.temperature is None or self.temperature > 0
         problems = [
             f"{flag} is {value}; expected {expected}."
             for flag, value, expected, fine in (
                 ("--dropout", self.dropout, "a number in [0, 1)", 0 <= self.dropout < 1),
                 ("--margin", self.margin, "a number in [-1, 1)", -1 <= self.margin < 1),
-                ("--temperature", self.temperature, "a number above 0", self.temperature > 0),
+                ("--temperature", self.temperature, "a number above 0", temperature_fits),
                 ("--micro-batch", self.micro_batch, "1 or more", self.micro_batch is None or self.micro_batch > 0),
             )
             if not fine
@@ -58,27 +62,32 @@ class MethodOptions:
 
 def build_method(
     method: str, pairs: Literal["sampled", "in-batch"], size: tuple[int, int, int], images: int, options: MethodOptions
-) -> PairContrast | Simclr:
+) -> PairContrast | Simclr | Dense:
     """Return the method of `--method` and `--pairs` with freshly initialised networks.
 
     Args:
-        method: variable, patient or simclr.
+        method: variable, patient, simclr or dense.
         pairs: of variable and patient.
         size: (z, y, x) of the images in voxels.
-        images: of a simclr batch.
+        images: of a simclr or dense batch.
         options: of the method.
 
     Raises:
-        BadInput: the images are too small for the network, or it is unknown.
+        BadInput: the images are too small for the network, or it is unknown, or no ResNet for dense.
     """
     encoder = build_encoder(options.network, size, token=options.token)
+    if method == "dense":
+        dense = options.dense
+        if options.temperature is not None:
+            dense = replace(dense, temperature=options.temperature)
+        return Dense(encoder, options.network, dense, images=images, micro_batch=options.micro_batch)
     projection = Projection(encoder.features, dropout=options.dropout)
     if method == "simclr":
         return Simclr(
             encoder,
             projection,
             images=images,
-            temperature=options.temperature,
+            temperature=BASELINE_TEMPERATURE if options.temperature is None else options.temperature,
             micro_batch=options.micro_batch,
         )
     return PairContrast(

@@ -52,8 +52,14 @@ class Embedder(nn.Module):
         """
         if not self.training:
             return torch.cat([self._embed(part) for part in torch.split(volumes, EVALUATION_IMAGES)])
+        return cast(Tensor, self.projection(self.features(volumes, images)))
+
+    def features(self, volumes: Tensor, images: int | None = None) -> Tensor:
+        """Return the encoder's features: of all images on every rank while training, of `volumes` in evaluation."""
+        if not self.training:
+            return torch.cat([cast(Tensor, self.encoder(part)) for part in torch.split(volumes, EVALUATION_IMAGES)])
         images = len(volumes) if images is None else images
-        return cast(Tensor, self.projection(gather_rows(self._features(volumes, images), images)))
+        return gather_rows(self._features(volumes, images), images)
 
     def _embed(self, volumes: Tensor) -> Tensor:
         return cast(Tensor, self.projection(self.encoder(volumes)))

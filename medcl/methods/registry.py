@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 KIDNEY_PAPER = "Milecki et al., Contrastive learning for kidney transplant analysis using MRI data, MIDL 2022"
 SIMCLR_PAPER = "Chen et al., A simple framework for contrastive learning of visual representations, ICML 2020"
+IDEAL_PAPER = (
+    "Basak et al., IDEAL: improved dense local contrastive learning for semi-supervised medical image segmentation, "
+    "ICASSP 2023"
+)
 
 
 @dataclass(frozen=True)
@@ -18,6 +24,7 @@ class MethodDescription:
         needs: what a study must have for it.
         options: names of the options that it reads, beyond those of every training.
         pairs: the values of `--pairs` that it knows; empty where it makes its own pairs.
+        defaults: options that have another default in this method.
     """
 
     title: str
@@ -25,6 +32,7 @@ class MethodDescription:
     needs: str
     options: tuple[str, ...]
     pairs: tuple[str, ...] = ()
+    defaults: Mapping[str, Any] = field(default_factory=dict)
 
 
 PAIR_SAMPLINGS = ("sampled", "in-batch")
@@ -50,5 +58,21 @@ METHODS: dict[str, MethodDescription] = {
         paper=SIMCLR_PAPER,
         needs="images only",
         options=("temperature", "pairs_per_epoch"),
+    ),
+    "dense": MethodDescription(
+        title="cells of two views at the same place attract, cells of different images repel (before segmentation)",
+        paper=IDEAL_PAPER,
+        needs="images only; a ResNet",
+        options=(
+            "temperature",
+            "images_per_epoch",
+            "dense_positives",
+            "dense_warmup",
+            "dense_stride",
+            "dense_position_gap",
+            "dense_same_patient",
+            "dense_momentum",
+        ),
+        defaults={"temperature": 0.1},
     ),
 }

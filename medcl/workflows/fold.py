@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import sys
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -23,18 +22,18 @@ from medcl.data.task_options import TaskOptions
 from medcl.data.tasks import build_task
 from medcl.imaging.store import VolumeStore
 from medcl.methods.build import MethodOptions, build_method
+from medcl.methods.dense import Dense, DenseOptions
 from medcl.methods.pair_contrast import PairContrast
 from medcl.methods.simclr import Simclr
+from medcl.networks.dense_head import DenseHead
 from medcl.study.cohort import Cohort
 from medcl.study.errors import BadInput, MedclError
 from medcl.study.files import write_json
 from medcl.study.folder import Study
 from medcl.study.leakage import check_images
 from medcl.study.runs import Run
-from medcl.study.split_file import read_splits
-from medcl.study.splits import Splits, make_splits
+from medcl.study.splits import Splits
 from medcl.training.device import resolve_device
-from medcl.training.device_memory import device_memory
 from medcl.training.distributed import is_main, own_rows, world_size
 from medcl.training.dry_run import Forecast, dry_run
 from medcl.training.export import export_encoder, load_encoder_weights, restore_best
@@ -44,13 +43,11 @@ from medcl.training.progress import reporter
 from medcl.training.randomness import seed_everything
 from medcl.training.result import TrainingResult
 from medcl.workflows.clinical_options import read_options_cohort
+from medcl.workflows.device_cache import cache_bytes
+from medcl.workflows.split_options import split_notes, split_patients
 
 if TYPE_CHECKING:
     from medcl.workflows.pretrain import PretrainOptions
-
-
-CACHE_PART = 4
-"""`--cache auto` lets the volumes take this part of a GPU's free memory: the rest is for the training itself."""
 
 log = logging.getLogger("medcl")
 
@@ -92,7 +89,7 @@ class Fold:
 
     samples: Samples
     task: Task
-    method: PairContrast | Simclr
+    method: PairContrast | Simclr | Dense
     source: TaskSource
 
 
@@ -120,14 +117,7 @@ def prepare(study: Study, options: PretrainOptions) -> Prepared:
         raise BadInput(
             f"No image of cohort.csv is in {study.preprocessed(options.preprocessed)}: run `medcl preprocess`."
         )
-    splits = make_splits(
-        cohort.frame,  # all of it: which patients are held out must not depend on what is preprocessed by now
-        seed=options.seed,
-        stratify=cohort.variable(options.stratify) if options.stratify else None,
-        folds=options.folds,
-        leave_site=options.leave_site,
-        given=read_splits(options.splits) if options.splits else None,
-    )
+    splits = split_patients(options, cohort, options.seed, options.folds)
     store = store.only(cases)
     for fold in splits.folds:
         _gate(store, splits.of(fold))
@@ -136,7 +126,7 @@ def prepare(study: Study, options: PretrainOptions) -> Prepared:
         "splits": _digest(splits.frame.to_csv(index=False)),
         "values": _values(cohort, options),
     }
-    return Prepared(study, store, cohort, splits, device, [*notes, *_split_notes(splits)], inputs)
+    return Prepared(study, store, cohort, splits, device, [*notes, *split_notes(splits)], inputs)
 
 
 def settle_micro_batch(prepared: Prepared, options: PretrainOptions, resumed: Run | None) -> Prepared:
@@ -191,7 +181,8 @@ def train_fold(prepared: Prepared, options: PretrainOptions, run: Run, fold: int
         epoch = restore_best(made.method, result.best)
         card = {**_card(prepared, options, made), "run": run.name, "epoch": epoch}
         export_encoder(made.method.encoder, folder, card)
-        export_encoder(made.method.embedder.projection, folder, _projection_card(made, run.name), stem="projection")
+        head = "dense_head" if isinstance(made.method, Dense) else "projection"
+        export_encoder(made.method.embedder.projection, folder, _projection_card(made, run.name), stem=head)
     return result
 
 
@@ -240,10 +231,13 @@ def build_fold(prepared: Prepared, options: PretrainOptions, fold: int | None) -
             positive_share=options.positive_share,
             temperature=options.temperature,
             micro_batch=prepared.micro_batch,
+            dense=_dense_options(options, samples, task),
         ),
     )
     if options.init_from is not None:
         load_encoder_weights(method.encoder, options.init_from, _architecture(options, samples))
+        if isinstance(method, Dense):
+            method.restart_keys()
     augmentation = Augmentation(
         flip_probability=options.flip,
         affine_probability=options.affine,
@@ -251,16 +245,20 @@ def build_fold(prepared: Prepared, options: PretrainOptions, fold: int | None) -
         scale=options.scaling,
         blur_sigma=options.blur,
         noise_sd=options.noise,
+        crop=options.crop,
+        gamma=options.gamma,
+        brightness=options.brightness,
+        contrast=options.contrast,
     )
     if options.compile:
-        method.encoder.compile()  # in place: names of weights stay
+        method.embedder.encoder.compile()  # in place: names of weights stay
     loader = Loader(
         samples,
         augmentation,
         seed=options.seed,
         device=prepared.device,
         workers=options.workers,
-        cache_bytes=_cache_bytes(options, prepared.device),
+        cache_bytes=cache_bytes(options.cache, prepared.device),
     )
     return Fold(samples, task, method, TaskSource(task, loader, own_rows))
 
@@ -277,14 +275,6 @@ def _fitting_micro_batch(prepared: Prepared, options: PretrainOptions) -> MicroB
         prepared.device,
         held=made.source.loader.cached_bytes,
     )
-
-
-def _cache_bytes(options: PretrainOptions, device: torch.device) -> int:
-    """How much of the device's memory the volumes may take."""
-    if options.cache == "on":
-        return sys.maxsize
-    memory = device_memory(device) if options.cache == "auto" and device.type == "cuda" else None
-    return 0 if memory is None else memory.free // CACHE_PART
 
 
 def _refuse_small_batches(task: Task) -> None:
@@ -311,18 +301,36 @@ def _task_options(options: PretrainOptions) -> TaskOptions:
         differs_by=options.differs_by,
         same_exam=options.same_exam,
         validation_images=options.validation_images,
+        dense_images=options.images_per_epoch,
+    )
+
+
+def _dense_options(options: PretrainOptions, samples: Samples, task: Task) -> DenseOptions:
+    """What was chosen about --method dense.
+
+    Raises:
+        BadInput: slices are to be told by their position, and there are none.
+    """
+    if options.chosen_method != "dense":
+        return DenseOptions()
+    if options.dense_position_gap and samples.slices is None:
+        raise BadInput(
+            f"--dense-position-gap {options.dense_position_gap:g} compares slices by where they lie in their volume, "
+            f"but the images of --preprocessed {options.preprocessed} are volumes. Leave it out, or preprocess with "
+            "--slices."
+        )
+    return DenseOptions(
+        positives=options.dense_positives,
+        warmup_steps=options.dense_warmup * len(task.epoch(0)) if options.dense_warmup else 0,
+        stride=options.dense_stride,
+        momentum=options.dense_momentum,
+        position_gap=options.dense_position_gap,
+        same_patient=options.dense_same_patient,
     )
 
 
 def _gate(store: VolumeStore, splits: dict[str, str]) -> None:
     check_images(store.entries, splits)
-
-
-def _split_notes(splits: Splits) -> list[str]:
-    counts = splits.counts(splits.folds[0])
-    told = ", ".join(f"{count} {part}" for part, count in counts.items())
-    every = f" in each of {len(splits.folds)} folds, about" if len(splits.folds) > 1 else ""
-    return [f"Patients{every}: {told}.", *splits.notes]
 
 
 def _architecture(options: PretrainOptions, samples: Samples) -> dict[str, Any]:
@@ -335,6 +343,7 @@ def _card(prepared: Prepared, options: PretrainOptions, made: Fold) -> dict[str,
         "architecture": _architecture(options, made.samples),
         "method": options.chosen_method,
         "variable": made.samples.variable,
+        "slices": prepared.store.recipe.slices,
         "recipe": prepared.store.recipe.to_json(),
         "recipe_key": prepared.store.recipe.key(),
         "spacing": [round(float(step), 4) for step in made.samples.spacings().mean(axis=0)],
@@ -345,6 +354,8 @@ def _card(prepared: Prepared, options: PretrainOptions, made: Fold) -> dict[str,
 
 def _projection_card(made: Fold, run: str) -> dict[str, Any]:
     projection = made.method.embedder.projection
+    if isinstance(projection, DenseHead):
+        return {"architecture": {"channels": projection.channels, "out": projection.out}, "run": run}
     shape = {"features": cast(int, made.method.encoder.features), "out": cast(int, projection.out)}
     return {"architecture": shape, "run": run}
 

@@ -1,52 +1,76 @@
 """`medcl pretrain`: an encoder trained contrastively on the study's preprocessed volumes.
 
 The method of Milecki et al. (MIDL 2022): pairs told apart by a clinical variable or by the patient, and SimCLR as
-the paper's baseline. What one fold does stands in `workflows/fold.py`.
+the paper's baseline; and the dense local contrast of Basak et al. (IDEAL, ICASSP 2023), for segmentation. What one fold
+does stands in `workflows/fold.py`.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from medcl.data.augmentation import DENSE_VIEWS
 from medcl.methods.registry import METHODS
 from medcl.networks.registry import NETWORKS
-from medcl.study.errors import BadInput, MedclError
+from medcl.study.errors import BadInput
 from medcl.study.folder import Study
-from medcl.study.runs import Run, create_run, newest_run, read_run
+from medcl.study.runs import Run
 from medcl.workflows.clinical_options import ClinicalOptions
 from medcl.workflows.options import flag, flag_name
 from medcl.workflows.processes import from_main, in_processes
+from medcl.workflows.split_options import SPLIT, SplitOptions
 from medcl.workflows.training_options import TrainingOptions
 
 if TYPE_CHECKING:
     from medcl.training.dry_run import Forecast
     from medcl.training.result import TrainingResult
 
+KIND = "pretrain"
 METHOD = "Method"
-SPLIT = "Held-out patients"
 AUGMENTATION = "Augmentation"
+
+INPUTS = {
+    "volumes": "the preprocessed volumes",
+    "splits": "the split of the patients",
+    "values": "the variable's values in cohort.csv",
+}
+"""What goes into a run, in the words of a message that it changed."""
+
+DENSE_AUGMENTATION = {
+    "flip": DENSE_VIEWS.flip_probability,
+    "affine": DENSE_VIEWS.affine_probability,
+    "rotation": DENSE_VIEWS.rotation_degrees,
+    "scaling": DENSE_VIEWS.scale,
+    "crop": DENSE_VIEWS.crop,
+    "gamma": DENSE_VIEWS.gamma,
+    "brightness": DENSE_VIEWS.brightness,
+    "contrast": DENSE_VIEWS.contrast,
+    "blur": DENSE_VIEWS.blur_sigma if DENSE_VIEWS.blur_probability else 0.0,
+    "noise": DENSE_VIEWS.noise_sd,
+}
+"""The augmentation of --method dense, where the user does not choose otherwise."""
 
 log = logging.getLogger("medcl")
 
 
-class PretrainOptions(ClinicalOptions, TrainingOptions):
+class PretrainOptions(SplitOptions, ClinicalOptions, TrainingOptions):
     """Train an encoder contrastively on the preprocessed volumes.
 
     `medcl pretrain --variable gfr` teaches it to tell patients by their GFR; --method patient by who they are;
-    --method simclr by nothing but two views of one image. Research use only.
+    --method simclr by nothing but two views of one image; --method dense by which places of two views are the same,
+    for `medcl segment train`. Research use only.
     """
 
     section: ClassVar[str] = "pretrain"
 
     method: str | None = flag(
-        None, "variable, patient or simclr; variable when --variable is given.", metavar="NAME", panel=METHOD
+        None, "variable, patient, simclr or dense; variable when --variable is given.", metavar="NAME", panel=METHOD
     )
     variable: str | None = flag(
         None,
@@ -73,12 +97,43 @@ class PretrainOptions(ClinicalOptions, TrainingOptions):
         panel=METHOD,
     )
     margin: float = flag(0.0, "Cosine below which negatives cost nothing.", ge=-1, lt=1, panel=METHOD)
-    temperature: float = flag(0.5, "Temperature of --method simclr.", gt=0, panel=METHOD)
+    temperature: float = flag(
+        0.5, "Temperature of --method simclr, and of dense, where it is 0.1 unless told.", gt=0, panel=METHOD
+    )
     pairs_per_epoch: int = flag(
         10_000, "Pairs of an epoch (sampled), or images of an epoch (simclr).", ge=2, panel=METHOD
     )
     positive_share: float = flag(0.25, "Share of positive pairs.", gt=0, lt=1, panel=METHOD)
     steps_per_epoch: int = flag(21, "Steps of an epoch for --pairs in-batch.", ge=1, panel=METHOD)
+    images_per_epoch: int | None = flag(
+        None, "Images of an epoch for --method dense; every training image once unless told.", ge=2, panel=METHOD
+    )
+    dense_positives: Literal["feature", "geometric"] = flag(
+        "feature",
+        "How --method dense finds the same place in two views: by the most alike features (paper), or by the known "
+        "transforms of the views.",
+        panel=METHOD,
+    )
+    dense_warmup: int = flag(
+        0, "Epochs of --method dense by known transforms before those by features.", ge=0, panel=METHOD
+    )
+    dense_stride: Literal[16, 32] = flag(
+        32, "Voxels from cell to cell of the grid of --method dense, across y and x.", panel=METHOD
+    )
+    dense_position_gap: float = flag(
+        0.0,
+        "Slices nearer than this in their volumes, whose length is 1, are no negatives of --method dense, such as "
+        "0.35; 0: all other images are.",
+        ge=0,
+        le=1,
+        panel=METHOD,
+    )
+    dense_same_patient: bool = flag(
+        True, "Whether other images of the same patient are negatives of --method dense.", panel=METHOD
+    )
+    dense_momentum: float = flag(
+        0.99, "Momentum of the moving average that gives the keys of --method dense.", ge=0, lt=1, panel=METHOD
+    )
     network: str = flag("resnet18", f"The encoder: {', '.join(NETWORKS)}.", metavar="NAME", panel=METHOD)
     dropout: float = flag(0.1, "Dropout of the projection head.", ge=0, lt=1, panel=METHOD)
     micro_batch: Annotated[int, Field(ge=1)] | Literal["auto"] | None = flag(
@@ -91,17 +146,22 @@ class PretrainOptions(ClinicalOptions, TrainingOptions):
     preprocessed: str = flag("default", "Name of the preprocessed volumes.", metavar="NAME", panel=METHOD)
 
     folds: int | None = flag(None, "Train this many encoders, each with other patients held out.", ge=2, panel=SPLIT)
-    stratify: str | None = flag(
-        None, "Balance the split on this variable's patient means or classes.", metavar="NAME", panel=SPLIT
-    )
-    leave_site: str | None = flag(None, "Hold out every patient of this site.", metavar="NAME", panel=SPLIT)
-    splits: Path | None = flag(None, "A splits.csv (patient, split) to use.", metavar="FILE", panel=SPLIT)
     validation_images: int = flag(960, "At most so many images of validation patients are used.", ge=2, panel=SPLIT)
 
     flip: float = flag(0.5, "Probability of mirroring left and right.", ge=0, le=1, panel=AUGMENTATION)
     affine: float = flag(0.5, "Probability of rotating and scaling.", ge=0, le=1, panel=AUGMENTATION)
     rotation: float = flag(10.0, "Largest rotation about each axis, in degrees.", ge=0, le=180, panel=AUGMENTATION)
     scaling: float = flag(0.1, "Largest relative change of size along each axis.", ge=0, lt=0.9, panel=AUGMENTATION)
+    crop: tuple[float, float] | None = flag(
+        None,
+        "Smallest and largest side of a box that is cut out and enlarged, as parts of the image's; none unless told, "
+        "and 0.5 1 with --method dense, which has its own defaults of all augmentation.",
+        metavar="LOW HIGH",
+        panel=AUGMENTATION,
+    )
+    gamma: float = flag(0.0, "Largest change of the logarithm of gamma.", ge=0, le=3, panel=AUGMENTATION)
+    brightness: float = flag(0.0, "Largest shift of intensities, which lie in [0, 1].", ge=0, le=1, panel=AUGMENTATION)
+    contrast: float = flag(0.0, "Largest relative change of contrast.", ge=0, lt=1, panel=AUGMENTATION)
     blur: float = flag(0.5, "Largest standard deviation of the blur, in voxels.", ge=0, le=10, panel=AUGMENTATION)
     noise: float = flag(
         0.05, "Largest standard deviation of the noise; intensities lie in [0, 1].", ge=0, panel=AUGMENTATION
@@ -115,6 +175,9 @@ class PretrainOptions(ClinicalOptions, TrainingOptions):
             raise ValueError("--method variable needs --variable NAME (`medcl list variables` shows them).")
         if self.variable is not None and self.chosen_method != "variable":
             raise ValueError(f"--variable goes with --method variable, not with --method {self.chosen_method}.")
+        if self.crop is not None and not 0 < self.crop[0] <= self.crop[1] <= 1:
+            low, high = self.crop
+            raise ValueError(f"--crop is {low:g} {high:g}; expected two numbers in (0, 1], the smaller first.")
         if self.overwrite and (self.resume or self.name is None):
             raise ValueError(
                 "--overwrite replaces the run of --name NAME; it does not go without it, nor with --resume."
@@ -127,11 +190,25 @@ class PretrainOptions(ClinicalOptions, TrainingOptions):
             raise ValueError(" ".join(error.problems)) from None
         return self
 
-    @field_validator("splits", "init_from", mode="after")
+    @field_validator("dense_stride", mode="before")
     @classmethod
-    def _absolute(cls, path: Path | None) -> Path | None:
-        """Keep paths that hold from wherever the run is resumed."""
+    def _number(cls, value: Any) -> Any:
+        """Words of the command line; pydantic takes numbers only where some of them are listed."""
+        return int(value) if isinstance(value, str) and value.isdecimal() else value
+
+    @field_validator("init_from", mode="after")
+    @classmethod
+    def _holds_from_everywhere(cls, path: Path | None) -> Path | None:
         return None if path is None else path.absolute()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults_of_the_method(cls, values: Any) -> Any:
+        """Give what was not chosen the method's own default; a resumed run has its own values already."""
+        if not isinstance(values, dict) or values.get("resume") or values.get("method") not in METHODS:
+            return values
+        augmentation = DENSE_AUGMENTATION if values["method"] == "dense" else {}
+        return {**METHODS[values["method"]].defaults, **augmentation, **values}
 
     @property
     def chosen_method(self) -> str:
@@ -177,23 +254,22 @@ def pretrain(options: PretrainOptions) -> Pretrained:
         BadInput: the study, the options or the data cannot be used; told before any folder is made.
         RunFailed: a loss was not finite, the disk is full, or the run was stopped.
     """
-    return in_processes(_pretrain, options, _of_stopped_run)
+    from medcl.workflows.training_run import options_of_stopped_run
+
+    return in_processes(_pretrain, options, lambda asked: options_of_stopped_run(KIND, asked))
 
 
 def _pretrain(options: PretrainOptions) -> Pretrained:
     """What one process does; of several the first one keeps the run folder."""
-    from medcl.imaging.image_list import write_image_list
-    from medcl.training.device import describe_device
-    from medcl.training.distributed import is_main, require_same, world_size
-    from medcl.training.interrupt import Interrupted
-    from medcl.training.launching.process_list import list_processes
+    from medcl.training.distributed import is_main, require_same
     from medcl.workflows.fold import build_fold, dry_run_fold, prepare, settle_micro_batch, train_fold
+    from medcl.workflows.training_run import begin_run, failure_recorded, stopped_run
 
     started = time.monotonic()
     study = Study.find(options.study)
     run: Run | None = None
     if options.resume:
-        run, options = from_main(lambda: _stopped_run(study, options))
+        run, options = from_main(lambda: stopped_run(study, KIND, options))
         log.info(f"Going on with the run {run.name}.")
     prepared = prepare(study, options)
     require_same({"study folder": str(study.root), **prepared.inputs})
@@ -205,84 +281,24 @@ def _pretrain(options: PretrainOptions) -> Pretrained:
     for fold in prepared.folds:
         build_fold(prepared, options, fold)  # refuses what cannot train before a folder is made or replaced
     prepared = settle_micro_batch(prepared, options, run)
-    device, devices = describe_device(prepared.device), list_processes(prepared.device)
-    if run is None:
-        run = from_main(lambda: create_run(study, "pretrain", options.name, options.stem, options.overwrite))
-        log.info(f"Run {run.name}, on {device}.")
-    else:
-        _refuse_changed_inputs(run, prepared.inputs)
-        if is_main():
-            run.resume()
-    if is_main():
-        write_image_list(run.path, prepared.store.entries)
-        run.write(
-            options=_plain(options),
-            micro_batch=prepared.micro_batch,
-            device=device,
-            devices=devices,
-            processes=world_size(),
-            seed=options.seed,
-            inputs=prepared.inputs,
-        )
-    try:
+    run = begin_run(
+        study,
+        KIND,
+        options.stem,
+        options,
+        run,
+        store=prepared.store,
+        device=prepared.device,
+        inputs=prepared.inputs,
+        words=INPUTS,
+        record={"micro_batch": prepared.micro_batch},
+    )
+    with failure_recorded(run):
         results = [train_fold(prepared, options, run, fold) for fold in prepared.folds]
-    except Interrupted:
-        raise  # the record goes on saying "running": its process ends, and the run counts as stopped
-    except MedclError as error:
-        if is_main():
-            run.fail(str(error))
-        raise
     seconds = time.monotonic() - started
     if is_main():
         run.finish(outputs=prepared.outputs(run), seconds=seconds)
     return Pretrained(run, results, None, seconds)
-
-
-def _stopped_run(study: Study, options: PretrainOptions) -> tuple[Run, PretrainOptions]:
-    """The run to go on with, and its own options: those given now must be the same ones.
-
-    Raises:
-        BadInput: there is no such run, it is finished, or options differ (all are shown).
-    """
-    from medcl.training.resume import MAY_CHANGE, refuse_changed_options
-
-    unfinished = ("stopped", "failed")
-    run = read_run(study.runs / options.name) if options.name else newest_run(study, "pretrain", unfinished)
-    run.refuse_if_live("--resume")
-    if run.kind != "pretrain":
-        raise BadInput(f"--resume: {run.name} is a '{run.kind}' run, not one of `medcl pretrain`.")
-    if run.status == "finished":
-        raise BadInput(
-            f"--resume: the run {run.name} is finished. Start a new one, from its weights with --init-from {run.path}."
-        )
-    saved = run.record.get("options")
-    if not isinstance(saved, dict):
-        raise BadInput(f"--resume: {run.path} ended before its options were written; start a new run.")
-    given = {name: value for name, value in _plain(options).items() if name in options.model_fields_set}
-    refuse_changed_options(saved, {**saved, **given}, str(run.path))
-    now = {name: value for name, value in given.items() if name in MAY_CHANGE}
-    return run, PretrainOptions(**{**saved, **now, "resume": True})
-
-
-def _of_stopped_run(options: PretrainOptions) -> PretrainOptions:
-    """The options of the run that --resume goes on with: they say how many processes it takes."""
-    run, options = _stopped_run(Study.find(options.study), options)
-    return options.model_copy(update={"name": run.name})
-
-
-def _refuse_changed_inputs(run: Run, inputs: Mapping[str, str]) -> None:
-    saved = run.record.get("inputs") or {}
-    words = {
-        "volumes": "the preprocessed volumes",
-        "splits": "the split of the patients",
-        "values": "the variable's values in cohort.csv",
-    }
-    changed = [words[name] for name in words if saved.get(name) != inputs[name]]
-    if changed:
-        raise BadInput(
-            f"--resume: {' and '.join(changed)} changed since {run.name} was started, so it cannot go on as the same "
-            "run. Restore them, or start a new run."
-        )
 
 
 def _without_effect(options: PretrainOptions) -> list[str]:
@@ -294,11 +310,9 @@ def _without_effect(options: PretrainOptions) -> list[str]:
     every = {name for method in METHODS.values() for name in method.options}
     idle = sorted((every - known) & options.model_fields_set)
     idle = [name for name in idle if getattr(options, name) != type(options).model_fields[name].default]
+    if options.chosen_method == "dense" and options.dense_positives == "geometric" and options.dense_warmup:
+        idle.append("dense_warmup")
     if options.optimizer != "sgd" and "momentum" in options.model_fields_set:
         idle.append("momentum")
     told = ", ".join(map(flag_name, idle))
     return [f"Without effect in this run ({options.stem}, --pairs {options.pairs}): {told}."] if idle else []
-
-
-def _plain(options: PretrainOptions) -> dict[str, Any]:
-    return options.model_dump(mode="json")

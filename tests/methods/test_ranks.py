@@ -16,8 +16,9 @@ from medcl.data.loader import Batch, Loader
 from medcl.data.source import TaskSource
 from medcl.data.task_options import TaskOptions
 from medcl.data.tasks import build_task
-from medcl.methods import embedder
+from medcl.methods import dense, embedder
 from medcl.methods.build import MethodOptions, build_method
+from medcl.methods.dense import DenseOptions
 from medcl.training import loop, runner
 from medcl.training.distributed import own_rows, rank
 from medcl.training.loop import train
@@ -34,6 +35,9 @@ SIZE = (6, 16, 16)
 SETTINGS = TrainingSettings(epochs=1, lr=0.02, precision="fp32", seed=3)
 
 
+FEATURES = DenseOptions()
+
+
 @dataclass(frozen=True)
 class Case:
     """A training: 7 images a batch are unequal shares for two ranks."""
@@ -42,6 +46,7 @@ class Case:
     pairs: Literal["sampled", "in-batch"] = "in-batch"
     micro_batch: int | None = None
     broken: str = ""
+    dense: DenseOptions = FEATURES
 
 
 KINDS = [Case("variable", "sampled"), Case(), Case("patient"), Case("simclr", "sampled")]
@@ -74,7 +79,7 @@ def _train(folder: Path, case: Case) -> dict[str, Tensor]:
     seed_everything(3)
     # divided into parts, only a network without batch norms is the same as undivided
     network = "resnet10" if case.micro_batch is None else "vit"
-    of_method = MethodOptions(network=network, dropout=0.1, micro_batch=case.micro_batch)
+    of_method = MethodOptions(network=network, dropout=0.1, micro_batch=case.micro_batch, dense=case.dense)
     method = build_method(case.name, case.pairs, SIZE, 7, of_method)
     method.double()
     loader = Loader(seen, Augmentation(), seed=3, device=CPU)
@@ -90,6 +95,8 @@ def _break(what: str, patch: pytest.MonkeyPatch) -> None:
         patch.setattr(runner, "gather_norms", lambda module, device: None)
     if what == "gathering":  # as if the other rank had the same images
         patch.setattr(embedder, "gather_rows", lambda rows, total: rows[torch.arange(total) % len(rows)])
+    if what == "views":  # as if the other rank's views were these
+        patch.setattr(dense, "gather_rows", lambda rows, total: rows[torch.arange(total) % len(rows)])
     if what == "averaging":
         patch.setattr(runner, "average_gradients", lambda parameters: None)
     if what == "randomness":

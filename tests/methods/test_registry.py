@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import pytest
 import torch
@@ -12,6 +12,7 @@ import torch
 from medcl.data.task_options import TaskOptions
 from medcl.data.tasks import PAIR_TASKS, SAMPLINGS
 from medcl.methods.build import MethodOptions, build_method
+from medcl.methods.dense import DenseOptions
 from medcl.methods.registry import METHODS
 from medcl.study.errors import BadInput
 
@@ -22,7 +23,7 @@ def test_importing_the_registry_imports_no_torch() -> None:
 
 
 def test_every_method_can_be_built_and_has_its_task() -> None:
-    assert set(METHODS) == {*PAIR_TASKS, "simclr"}
+    assert set(METHODS) == {*PAIR_TASKS, "simclr", "dense"}
     for name, method in METHODS.items():
         assert set(method.pairs) in (set(), set(SAMPLINGS))
         for pairs in method.pairs or ("sampled",):
@@ -34,8 +35,11 @@ def test_every_method_can_be_built_and_has_its_task() -> None:
 
 def test_options_that_are_named_exist() -> None:
     known = {field.name for owner in (TaskOptions, MethodOptions) for field in fields(owner)}
-    elsewhere = {"pairs", "variable", "pairs_per_epoch", "steps_per_epoch"}  # of the command
-    assert {option for method in METHODS.values() for option in method.options} <= known | elsewhere
+    known |= {f"dense_{field.name}" for field in fields(DenseOptions)}
+    elsewhere = {"pairs", "variable", "pairs_per_epoch", "steps_per_epoch", "images_per_epoch", "dense_warmup"}
+    assert {option for method in METHODS.values() for option in method.options} <= known | elsewhere  # of the command
+    for method in METHODS.values():
+        assert set(method.defaults) <= set(method.options)
 
 
 @pytest.mark.parametrize(
@@ -60,3 +64,12 @@ def test_options_reach_the_networks() -> None:
     assert (pair.margin, pair.pairs, simclr.temperature, simclr.images) == (0.5, "in-batch", 0.1, 4)
     assert {m.p for m in simclr.modules() if isinstance(m, torch.nn.Dropout)} == {0.3}
     assert pair.embedder.micro_batch == simclr.embedder.micro_batch == 2
+    dense = build_method("dense", "sampled", (8, 16, 16), 4, replace(options, dense=DenseOptions(stride=16)))
+    assert (dense.options, dense.images) == (DenseOptions(stride=16, temperature=0.1), 4)
+    assert dense.embedder.micro_batch == dense.keys.micro_batch == 2
+
+
+def test_each_method_has_its_own_temperature() -> None:
+    built = [build_method(name, "sampled", (1, 16, 16), 4, MethodOptions("resnet10")) for name in ("simclr", "dense")]
+    assert built[0].temperature == 0.5
+    assert built[1].options.temperature == METHODS["dense"].defaults["temperature"] == 0.1

@@ -13,7 +13,8 @@ from torch import nn
 from medcl.imaging.store import VolumeStore
 from medcl.networks.encoder import Encoder
 from medcl.training.host_memory import Memory
-from medcl.workflows import fold
+from medcl.workflows import device_cache
+from medcl.workflows.device_cache import cache_bytes
 from medcl.workflows.pretrain import PretrainOptions, pretrain
 
 
@@ -46,12 +47,11 @@ def test_a_cache_reads_every_volume_once(study: Path, reads: list[str]) -> None:
     assert all(torch.equal(cached[name], without[name]) for name in without)
 
 
-def test_auto_takes_a_quarter_of_a_gpus_free_memory(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fold, "device_memory", lambda device: Memory(free=4000, total=9000))
-    options = PretrainOptions.resolve({"study": study, "variable": "gfr"})
-    assert fold._cache_bytes(options, torch.device("cuda")) == 1000
-    assert fold._cache_bytes(options, torch.device("cpu")) == 0, "there the memory map does it"
-    assert fold._cache_bytes(options.model_copy(update={"cache": "off"}), torch.device("cuda")) == 0
+def test_auto_takes_a_quarter_of_a_gpus_free_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device_cache, "device_memory", lambda device: Memory(free=4000, total=9000))
+    assert cache_bytes("auto", torch.device("cuda")) == 1000
+    assert cache_bytes("auto", torch.device("cpu")) == 0, "there the memory map does it"
+    assert cache_bytes("off", torch.device("cuda")) == 0
 
 
 def test_a_compiled_encoder_gives_the_same_weights_under_the_same_names(
