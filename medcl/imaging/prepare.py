@@ -191,7 +191,7 @@ def _cut(image: Volume, labels: Volume | None, source: Source, recipe: Recipe, e
     if recipe.slices is not None:
         turned = slices_first(turned, recipe.slices)
         labels = slices_first(labels, recipe.slices) if labels is not None else None
-    region, cut_labels, focus = _region(Known(turned, labels, source.centre, recipe, enhancing), source)
+    region, cut_labels, focus = _region(Known(turned, labels, source.centre, recipe, enhancing, source.found), source)
     spacing = recipe.spacing_for(region.spacing)
     if spacing is not None:
         region = resample(region, spacing)
@@ -242,8 +242,10 @@ def content_hash(voxels: NDArray[Any]) -> str:
 def _region(known: Known, source: Source) -> tuple[Volume, Volume | None, NDArray[np.float64]]:
     """Image and labels of the region, and the point that is to lie in the middle."""
     image, labels = known.image, known.labels
+    if known.found is not None and known.found.problems:
+        raise BadInput(list(known.found.problems))
     try:
-        region = REGIONS[known.recipe.roi](known)
+        region = REGIONS[known.recipe.roi_kind](known)
     except BadInput as error:
         named = source.mask if known.recipe.roi == "mask" else None
         raise BadInput([f"{named or source.image}: {problem}." for problem in error.problems]) from None

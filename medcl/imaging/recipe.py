@@ -22,7 +22,8 @@ class Recipe:
     """What is done to each image, in this order (`prepare` does it).
 
     Attributes:
-        roi: region that is kept: "whole", "mask", "centre" or "enhancement" (`roi.REGIONS`).
+        roi: region that is kept: "whole", "mask", "centre", "enhancement" (`roi.REGIONS`), or "run:NAME", what a
+            segmentation run finds.
         margin: mm kept around the region; None where the region itself says how much.
         spacing: mm along z, y, x that images are resampled to; None keeps each image's own.
         hu_window: (low, high) that become 0 and 1; None normalises each image by z-score, clip and min-max.
@@ -33,6 +34,8 @@ class Recipe:
         slices: "axial" or "acquired" (`slices.slices_first`) when every slice is an image of its own: an image keeps
             as many as it has, at their distance. None makes volumes.
         slice_spacing: mm along y, x that slices are resampled to; None keeps each image's own.
+        roi_weights: the first 16 digits of the SHA-256 of that run's weights, since its name may come to stand for
+            others; None for other regions.
     """
 
     size: tuple[int, int, int] = PAPER_SIZE
@@ -45,6 +48,17 @@ class Recipe:
     n4: bool = False
     slices: str | None = None
     slice_spacing: tuple[float, float] | None = None
+    roi_weights: str | None = None
+
+    @property
+    def roi_kind(self) -> str:
+        """The word of `roi.REGIONS`: "run" for "run:NAME"."""
+        return self.roi.partition(":")[0]
+
+    @property
+    def roi_run(self) -> str | None:
+        """Name of the segmentation run that finds the region; None for other regions."""
+        return self.roi.partition(":")[2] if self.roi_kind == "run" else None
 
     @property
     def needs_exam(self) -> bool:
@@ -94,6 +108,7 @@ _LATER = {
     "n4": False,
     "slices": None,
     "slice_spacing": None,
+    "roi_weights": None,
 }
 """Options that recipes of earlier versions lack, with what was done then."""
 

@@ -13,13 +13,14 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
+from medcl.imaging.found_region import FoundRegion
 from medcl.imaging.geometry import Triple, to_index, to_mm
 from medcl.imaging.recipe import Recipe
 from medcl.imaging.volume import Volume
 from medcl.study.errors import BadInput
 
 MASK_MARGIN_MM = 10.0
-"""Kept around what is labelled or enhances unless --margin is given (ours: some of the tissue beside an organ)."""
+"""Kept around what is labelled, enhances or is found unless --margin is given (ours: some tissue beside an organ)."""
 
 _INSIDE_TOLERANCE = 1e-6
 
@@ -34,6 +35,7 @@ class Known:
         centre: (x, y, z) in RAS mm from the cohort's columns centre_x, centre_y, centre_z; None where empty.
         recipe: margin, size and spacing.
         enhancing: mask of the part that enhances in the image's exam, on a grid of its own; None unless asked for.
+        found: what a segmentation run finds in the image; None unless asked for.
     """
 
     image: Volume
@@ -41,6 +43,7 @@ class Known:
     centre: tuple[float, float, float] | None
     recipe: Recipe
     enhancing: Volume | None = None
+    found: FoundRegion | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,10 +94,25 @@ def around_enhancement(known: Known) -> Region:
     if part is None:
         raise BadInput("--roi enhancement needs the other images of its exam: prepare them together")
     corners = np.array(list(product(*zip(*_ends(part.voxels), strict=True))))
-    places = np.array([to_index(image.affine, place) for place in to_mm(part.affine, corners)])
-    low, high = places.min(axis=0), places.max(axis=0)
+    low, high = _between(image, to_mm(part.affine, corners))
     if (high < 0).any() or (low > np.array(image.shape) - 1).any():
         raise BadInput("what enhances in its exam lies outside of this image: leave the image out, or use --roi whole")
+    reach = _margin(known.recipe) / np.array(image.spacing)
+    return _region(image, low - reach, high + reach)
+
+
+def around_found(known: Known) -> Region:
+    """The box around what a segmentation run finds, and --margin mm (10 unless told).
+
+    Raises:
+        BadInput: it finds nothing.
+    """
+    image, found, roi = known.image, known.found, known.recipe.roi
+    if found is None:
+        raise BadInput(f"--roi {roi} needs what that run finds in the image: let `medcl preprocess` look for it")
+    if not found.corners:
+        raise BadInput(f"the run finds nothing in it (every voxel is background), so --roi {roi} finds no region")
+    low, high = _between(image, np.array(found.corners))
     reach = _margin(known.recipe) / np.array(image.spacing)
     return _region(image, low - reach, high + reach)
 
@@ -131,8 +149,9 @@ REGIONS: dict[str, Callable[[Known], Region]] = {
     "mask": around_mask,
     "centre": around_centre,
     "enhancement": around_enhancement,
+    "run": around_found,
 }
-"""The regions by the word of --roi."""
+"""The regions by the word of --roi, which goes on with a colon and the run's name for `run`."""
 
 
 def _ends(marked: NDArray[np.bool_]) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
@@ -143,6 +162,12 @@ def _ends(marked: NDArray[np.bool_]) -> tuple[NDArray[np.int_], NDArray[np.int_]
         ends.append(np.flatnonzero(marked.any(axis=others))[[0, -1]])
     low, high = np.array(ends).T
     return low, high
+
+
+def _between(image: Volume, points: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Least and greatest voxel position (z, y, x) of points (N, 3), RAS mm."""
+    places = np.array([to_index(image.affine, point) for point in points])
+    return places.min(axis=0), places.max(axis=0)
 
 
 def _margin(recipe: Recipe) -> float:

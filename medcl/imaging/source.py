@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medcl.imaging.dicom.folder_bytes import folder_bytes
+from medcl.imaging.found_region import FoundRegion
 from medcl.imaging.nifti import read_bytes
 from medcl.imaging.recipe import Recipe
 
@@ -21,12 +22,15 @@ class Source:
         mask: label map on the same grid, or None.
         centre: (x, y, z) in RAS mm, or None.
         modality: "ct", "mr", ... or "".
+        found: what was found in the image, for a region "run:NAME"; None before it was looked for. It follows from
+            the image and the recipe, so that no key holds it.
     """
 
     image: Path
     mask: Path | None = None
     centre: tuple[float, float, float] | None = None
     modality: str = ""
+    found: FoundRegion | None = None
 
     def read(self) -> Contents:
         """Read the files.

@@ -88,6 +88,15 @@ def work_together(exam: Sequence[Job]) -> list[Outcome]:
         ) from error
 
 
+def kept_together(exam: Sequence[Job]) -> list[Outcome]:
+    """What `work_together` would keep of an exam; nothing where it would prepare it, or find that it cannot be read."""
+    read = [attempt(job.source.read) for job in exam]
+    contents = [each for each, _ in read if each is not None]
+    if len(contents) < len(exam):
+        return []
+    return _kept(exam, [each.key(exam[0].recipe, contents) for each in contents])
+
+
 def _work(exam: Sequence[Job]) -> list[Outcome]:
     recipe, folder = exam[0].recipe, exam[0].folder
     read = [attempt(job.source.read) for job in exam]
@@ -95,12 +104,8 @@ def _work(exam: Sequence[Job]) -> list[Outcome]:
     if len(contents) < len(exam):
         return _bad(exam, [problems for _, problems in read])
     keys = [each.key(recipe, contents) for each in contents]
-    known = [
-        job.known if job.known is not None and folder is not None and job.known.key == key else None
-        for job, key in zip(exam, keys, strict=True)
-    ]
-    if folder is not None and all(entry is not None and is_intact(folder, entry) for entry in known):
-        return [Outcome("kept", e.renamed(job.names)) for e, job in zip(known, exam, strict=True) if e is not None]
+    if kept := _kept(exam, keys):
+        return kept
     try:
         prepared = prepare_together(contents, recipe)
     except BadInput as error:
@@ -112,6 +117,18 @@ def _work(exam: Sequence[Job]) -> list[Outcome]:
         written = () if folder is None else write_files(folder, entry, image, job.mark)
         outcomes.append(Outcome("prepared", entry, unsettled=written, warnings=image.warnings))
     return outcomes
+
+
+def _kept(exam: Sequence[Job], keys: Sequence[str]) -> list[Outcome]:
+    """All images of an exam as they are stored; nothing where one of them is not, or of other files."""
+    folder = exam[0].folder
+    known = [
+        job.known if job.known is not None and folder is not None and job.known.key == key else None
+        for job, key in zip(exam, keys, strict=True)
+    ]
+    if folder is None or not all(entry is not None and is_intact(folder, entry) for entry in known):
+        return []
+    return [Outcome("kept", e.renamed(job.names)) for e, job in zip(known, exam, strict=True) if e is not None]
 
 
 def attempt(step: Callable[[], Result]) -> tuple[Result | None, tuple[str, ...]]:

@@ -13,11 +13,13 @@ from medcl.study.folder import Study
 from medcl.study.plural import counted
 from medcl.workflows.clinical_options import ClinicalOptions, read_options_cohort
 from medcl.workflows.preprocess_jobs import by_exam, cohort_jobs, notes_on
+from medcl.workflows.preprocess_work import Located
 
 if TYPE_CHECKING:
     from medcl.imaging.check import Checked
     from medcl.imaging.stored_volume import StoredVolume
     from medcl.study.cohort import Cohort
+    from medcl.workflows.region_run import RegionRun
 
 FEWEST_TO_COMPARE = 10
 """Images of one sequence from which on the one that runs the other way round stands out."""
@@ -29,7 +31,7 @@ log = logging.getLogger("medcl")
 
 
 def check_cohort(
-    study: Study, options: ClinicalOptions, recipe: Recipe, workers: int | None
+    study: Study, options: ClinicalOptions, recipe: Recipe, workers: int | None, regions: RegionRun | None = None
 ) -> tuple[list[StoredVolume], list[str]]:
     """Look at all images, masks and clinical values.
 
@@ -38,6 +40,7 @@ def check_cohort(
         options: the clinical tables beside those of the study.
         recipe: by which the images would be prepared.
         workers: processes; one for each core unless told.
+        regions: the run that finds the regions of interest, where the recipe is of one.
 
     Returns:
         What the manifest would hold, and warnings: those of rows in the order of the table, then those of tables.
@@ -58,9 +61,10 @@ def check_cohort(
     except BadInput as error:
         of_tables = error.problems
     jobs = cohort_jobs(cohort, recipe, None)
+    exams = by_exam(jobs, cohort, recipe)
     found: dict[str, Checked] = {}
     with progress("Checking", len(jobs)) as step:
-        for exam, several in run_jobs(check_together, by_exam(jobs, cohort, recipe), workers):
+        for exam, several in run_jobs(check_together, Located(exams, regions) if regions else exams, workers):
             for job, checked in zip(exam, several, strict=True):
                 found[job.names["case"]] = checked
                 step(1, job.names["case"])
@@ -69,7 +73,7 @@ def check_cohort(
         *_by_row(cohort, {case: [*checked.warnings] for case, checked in found.items()}, _compared(cohort, found)),
         *implausible_values(cohort),
     ]
-    for note in [*cohort.notes, *notes_on(entries, recipe)]:
+    for note in [*cohort.notes, *notes_on(entries, recipe, regions)]:
         log.info(note)
     errors = _by_row(cohort, {case: [*checked.errors] for case, checked in found.items()}, {})
     if errors or of_tables:

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from medcl.study.errors import RunFailed
 from medcl.workflows.memory import keep_memory
@@ -23,11 +23,21 @@ Job = TypeVar("Job")
 Result = TypeVar("Result")
 Item = TypeVar("Item")
 
+JobOut = TypeVar("JobOut", covariant=True)
+
 _QUEUED_PER_WORKER = 4
 
 
+class Jobs(Protocol[JobOut]):
+    """As many as its length says, gone through once: a list, or what makes each when its turn comes."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[JobOut]: ...
+
+
 def run_jobs(
-    function: Callable[[Job], Result], jobs: Sequence[Job], workers: int | None = None
+    function: Callable[[Job], Result], jobs: Jobs[Job], workers: int | None = None
 ) -> Generator[tuple[Job, Result], None, None]:
     """Yield each job with its result, in the order in which they end.
 
@@ -45,7 +55,7 @@ def run_jobs(
             yield job, function(job)
         return
     pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_start_worker)
-    waiting = iter(jobs)
+    waiting, at_hand = iter(jobs), isinstance(jobs, Sequence)
     running: dict[Future[Result], Job] = {}
     try:
         while True:
@@ -53,6 +63,8 @@ def run_jobs(
                 running[pool.submit(function, job)] = job
                 if len(running) >= workers * _QUEUED_PER_WORKER:
                     break
+                if not at_hand and any(future.done() for future in running):
+                    break  # making the next one takes time, and what is done should be safe before
             if not running:
                 return
             for future in wait(running, return_when=FIRST_COMPLETED).done:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -14,26 +13,27 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import field_validator, model_validator
 
 from medcl.imaging.recipe import PAPER_SIZE, Recipe
-from medcl.study.errors import BadInput, MedclError
+from medcl.study.errors import MedclError
 from medcl.study.folder import Study
 from medcl.study.plural import counted
 from medcl.workflows.clinical_options import ClinicalOptions
 from medcl.workflows.ingest import Ingested, IngestOptions, ingest
 from medcl.workflows.options import flag
 from medcl.workflows.preprocess_jobs import by_exam, cohort_jobs, notes_on
+from medcl.workflows.preprocess_work import left_out, warnings_of, worked
 from medcl.workflows.quality import write_quality_page
 from medcl.workflows.verify import Verified, verify
 
 if TYPE_CHECKING:
-    from medcl.imaging.store_writer import StoreWriter
     from medcl.imaging.stored_volume import StoredVolume
-    from medcl.imaging.worker import Job, Outcome
+    from medcl.imaging.worker import Outcome
     from medcl.study.cohort import Cohort
-
-SHOWN_WARNINGS = 5
+    from medcl.workflows.region_run import RegionRun
 
 SLICE_SIZE = (192, 192)
 """Pixels (y, x) of a slice unless told (ours); a ResNet's last grid is then 6 x 6."""
+
+REGION_WORDS = ("whole", "mask", "centre", "enhancement", "run:NAME")
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
@@ -71,15 +71,17 @@ class PreprocessOptions(IngestOptions, ClinicalOptions):
         "told.",
         metavar="Y X",
     )
-    roi: Literal["whole", "mask", "centre", "enhancement"] = flag(
+    roi: str = flag(
         "whole",
         "Region of interest: the whole image, the labels of the column mask, the point in the columns "
-        "centre_x, centre_y, centre_z (RAS mm), or the largest part that enhances between the phases of an exam.",
+        "centre_x, centre_y, centre_z (RAS mm), the largest part that enhances between the phases of an exam, or what "
+        "the run NAME of `medcl segment train` finds.",
+        metavar="|".join(REGION_WORDS),
     )
     margin: float | None = flag(
         None,
-        "Kept around the region on every side, in mm; 10 around a mask or enhancement and what --size holds "
-        "around a centre unless told.",
+        "Kept around the region on every side, in mm; 10 around a mask, enhancement or what a run finds and what "
+        "--size holds around a centre unless told.",
         metavar="MM",
         ge=0,
     )
@@ -100,6 +102,9 @@ class PreprocessOptions(IngestOptions, ClinicalOptions):
     )
     n4: bool = flag(False, "Take the coil's bias field out of MR images first, by N4 (needs pip install 'medcl[n4]').")
     workers: int | None = flag(None, "Processes that work side by side; one for each core unless told.", ge=1)
+    device: Literal["auto", "cpu", "cuda", "mps"] = flag(
+        "auto", "Where the run of --roi run:NAME predicts; auto takes a CUDA GPU where there is one."
+    )
     check: bool = flag(
         False,
         "Read everything, clinical tables too, and report every error and everything odd by row, but write nothing.",
@@ -117,6 +122,14 @@ class PreprocessOptions(IngestOptions, ClinicalOptions):
     def _plain_name(cls, value: str) -> str:
         if not _NAME.fullmatch(value):
             raise ValueError("a plain folder name of letters, digits, '_', '-' and '.' is expected")
+        return value
+
+    @field_validator("roi")
+    @classmethod
+    def _known_region(cls, value: str) -> str:
+        kind, _, name = value.partition(":")
+        if value not in REGION_WORDS[:-1] and not (kind == "run" and name.strip()):
+            raise ValueError(f"{', '.join(REGION_WORDS[:-1])} or {REGION_WORDS[-1]} is expected")
         return value
 
     @field_validator("size", "spacing", "slice_size", "slice_spacing")
@@ -137,7 +150,9 @@ class PreprocessOptions(IngestOptions, ClinicalOptions):
     def _agree(self) -> PreprocessOptions:
         problems = self._mixed_up()
         if self.margin is not None and self.roi == "whole":
-            problems.append("--margin is kept around a region: give --roi mask, centre or enhancement too.")
+            problems.append("--margin is kept around a region: give --roi mask, centre, enhancement or run:NAME too.")
+        if self.device != "auto" and not self.roi.startswith("run:"):
+            problems.append("--device is where a run finds regions: give --roi run:NAME too, or leave it out.")
         if self.margin == 0 and self.roi == "centre":
             problems.append("--margin 0 around a centre leaves one voxel: give the mm to keep, or leave it out.")
         if self.hu_window is not None and (self.intensity != "zscore" or self.intensity_over != "image"):
@@ -182,8 +197,8 @@ class PreprocessOptions(IngestOptions, ClinicalOptions):
         ]
 
     def recipe(self) -> Recipe:
-        """The options that decide what the volumes, or slices, hold."""
-        chosen = {field.name: getattr(self, field.name) for field in fields(Recipe)}
+        """The options that decide what the volumes, or slices, hold; `RegionRun.recipe` adds a run's weights."""
+        chosen = {field.name: getattr(self, field.name) for field in fields(Recipe) if field.name != "roi_weights"}
         if self.slices == "none":
             return Recipe(**{**chosen, "slices": None, "slice_spacing": None})
         return Recipe(**{**chosen, "size": (1, *self.slice_size), "spacing": None})
@@ -249,9 +264,11 @@ def preprocess(options: PreprocessOptions) -> Preprocessed:
     study = Study.find(options.study)
     if options.n4:
         require_simpleitk()
+    regions = _regions(study, options)
+    recipe = regions.recipe(options.recipe()) if regions else options.recipe()
     if options.check:
-        return _checked(study, options, started)
-    folder, recipe = study.preprocessed(options.name), options.recipe()
+        return _checked(study, options, recipe, regions, started)
+    folder = study.preprocessed(options.name)
     check_folder(folder, recipe, options.overwrite)
     cohort = read_cohort(study.cohort_file, need_images=False)  # missing files are told with the images' other faults
     for note in cohort.notes:
@@ -261,31 +278,31 @@ def preprocess(options: PreprocessOptions) -> Preprocessed:
     try:
         jobs = cohort_jobs(cohort, recipe, writer)
         with progress("Preprocessing", len(jobs)) as step:
-            for job, outcome in _worked(by_exam(jobs, cohort, recipe), options.workers, writer):
+            for job, outcome in worked(by_exam(jobs, cohort, recipe), options.workers, writer, regions):
                 outcomes[job.names["case"]] = outcome
                 if outcome.entry is not None and outcome.entry != job.known:
                     writer.add(outcome.entry)
                 step(1, job.names["case"])
-        left_out = _left_out(cohort, outcomes, options)
+        bad = left_out(cohort, outcomes, options.skip_bad)
     except MedclError:
         writer.abandon()
         raise
     entries = [entry for job in jobs if (entry := outcomes[job.names["case"]].entry) is not None]
-    for note in [*_warnings(outcomes), *notes_on(entries, recipe)]:
+    for note in [*warnings_of(outcomes), *notes_on(entries, recipe, regions)]:
         log.info(note)
-    removed = writer.finish(entries, [{"case": case, "problem": problem} for case, problem in left_out])
+    removed = writer.finish(entries, [{"case": case, "problem": problem} for case, problem in bad])
     if removed:
         was = "was" if len(removed) == 1 else "were"
         log.info(f"{counted(len(removed), 'file')} of images that are no longer in the cohort {was} removed.")
     kept = sum(outcome.status == "kept" for outcome in outcomes.values())
     seconds = time.monotonic() - started  # of the images; the page is beside
-    page = _page(folder, cohort, left_out, options)
+    page = _page(folder, cohort, bad, options)
     return Preprocessed(
         folder=folder,
         images=len(entries),
         prepared=len(entries) - kept,
         kept=kept,
-        left_out=left_out,
+        left_out=bad,
         patients=len({entry.patient for entry in entries}),
         size=recipe.size,
         seconds=seconds,
@@ -294,10 +311,10 @@ def preprocess(options: PreprocessOptions) -> Preprocessed:
     )
 
 
-def _page(folder: Path, cohort: Cohort, left_out: Sequence[tuple[str, str]], options: PreprocessOptions) -> Path | None:
+def _page(folder: Path, cohort: Cohort, bad: Sequence[tuple[str, str]], options: PreprocessOptions) -> Path | None:
     """The quality page, made anew; with --no-quality an older one goes, since it may show other images."""
     if options.quality:
-        return write_quality_page(folder, cohort, left_out=left_out, no_ids=options.no_ids)
+        return write_quality_page(folder, cohort, left_out=bad, no_ids=options.no_ids)
     from medcl.imaging.store import PAGE
 
     if (folder / PAGE).exists():
@@ -306,12 +323,24 @@ def _page(folder: Path, cohort: Cohort, left_out: Sequence[tuple[str, str]], opt
     return None
 
 
-def _checked(study: Study, options: PreprocessOptions, started: float) -> Preprocessed:
+def _regions(study: Study, options: PreprocessOptions) -> RegionRun | None:
+    """The run of --roi run:NAME; None for other regions, which need no network."""
+    kind, _, name = options.roi.partition(":")
+    if kind != "run":
+        return None
+    from medcl.training.device import resolve_device
+    from medcl.workflows.region_run import open_region_run
+
+    return open_region_run(study, name, resolve_device(options.device))
+
+
+def _checked(
+    study: Study, options: PreprocessOptions, recipe: Recipe, regions: RegionRun | None, started: float
+) -> Preprocessed:
     """What --check does instead."""
     from medcl.workflows.integrity import check_cohort
 
-    recipe = options.recipe()
-    entries, warnings = check_cohort(study, options, recipe, options.workers)
+    entries, warnings = check_cohort(study, options, recipe, options.workers, regions)
     return Preprocessed(
         folder=None,
         images=len(entries),
@@ -328,55 +357,3 @@ def _checked(study: Study, options: PreprocessOptions, started: float) -> Prepro
 
 def _slices(entries: Sequence[StoredVolume], recipe: Recipe) -> int | None:
     return None if recipe.slices is None else sum(entry.shape[0] for entry in entries)
-
-
-def _warnings(outcomes: Mapping[str, Outcome]) -> list[str]:
-    """What is odd about the images that were prepared now: the first few, and how to see all."""
-    found = [f"{case}: {warning}" for case, outcome in outcomes.items() for warning in outcome.warnings]
-    if len(found) > SHOWN_WARNINGS:
-        more = f"{len(found) - SHOWN_WARNINGS} more warnings: `medcl preprocess --check` tells all."
-        found[SHOWN_WARNINGS:] = [more]
-    return found
-
-
-def _worked(exams: Sequence[list[Job]], workers: int | None, writer: StoreWriter) -> Iterator[tuple[Job, Outcome]]:
-    """Each job with its outcome, when its files are safe on the disk; images are prepared while the disk is awaited."""
-    from medcl.imaging.worker import work_together
-    from medcl.workflows.pool import behind, run_jobs, usable_cores
-
-    def settle(done: tuple[list[Job], list[Outcome]]) -> None:
-        for outcome in done[1]:
-            for unsettled in outcome.unsettled:
-                unsettled.settle()
-
-    try:
-        with closing(run_jobs(work_together, exams, workers)) as results:  # closed before what nobody settled is swept
-            for exam, outcomes in behind(settle, results, threads=workers or usable_cores()):
-                yield from zip(exam, outcomes, strict=True)
-    finally:
-        writer.sweep()
-
-
-def _left_out(cohort: Cohort, outcomes: dict[str, Outcome], options: PreprocessOptions) -> list[tuple[str, str]]:
-    """The images that cannot be used as (case, problem); refused unless --skip-bad."""
-    bad = {case: outcome.problems for case, outcome in outcomes.items() if outcome.status == "bad"}
-    if not bad:
-        return []
-    rows = dict(zip(cohort.cases(), cohort.frame["row"], strict=True))
-    ordered = [case for case in cohort.cases() if case in bad]
-    if options.skip_bad and len(bad) < len(outcomes):
-        return [(case, " ".join(bad[case])) for case in ordered]
-    usable = len(outcomes) - len(bad)
-    heading = f"{len(bad)} of {counted(len(outcomes), 'image')} of {cohort.file} cannot be used."
-    lines = [f"{case} (row {rows[case]}): {problem}" for case in ordered for problem in bad[case]]
-    if not usable:
-        raise BadInput([heading, *lines])
-    raise BadInput(
-        [
-            heading,
-            *lines,
-            f"The other {f'{usable} are' if usable > 1 else 'one is'} prepared and kept: correct the files and run "
-            "again to continue, "
-            "or leave these images out with --skip-bad.",
-        ]
-    )

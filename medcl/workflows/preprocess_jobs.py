@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from medcl.imaging.stored_volume import StoredVolume
     from medcl.imaging.worker import Job
     from medcl.study.cohort import Cohort
+    from medcl.workflows.region_run import RegionRun
 
 CENTRE_COLUMNS = ("centre_x", "centre_y", "centre_z")
 DIFFERENT_SPACING = 1.05
@@ -99,8 +100,8 @@ def _centres(cohort: Cohort) -> dict[str, tuple[float, float, float]]:
     return {case: (float(x), float(y), float(z)) for case, x, y, z in rows if x == x and y == y and z == z}
 
 
-def notes_on(entries: Sequence[StoredVolume], recipe: Recipe) -> list[str]:
-    """What the user should know about images that can be used."""
+def notes_on(entries: Sequence[StoredVolume], recipe: Recipe, regions: RegionRun | None = None) -> list[str]:
+    """What the user should know about images that can be used, and about the run that found their regions."""
     from medcl.imaging.slices import plane_of
 
     notes = []
@@ -125,7 +126,8 @@ def notes_on(entries: Sequence[StoredVolume], recipe: Recipe) -> list[str]:
         if len(planes) > 1:
             told = ", ".join(f"{count} {plane}" for plane, count in planes.most_common())
             notes.append(f"Slices of different planes are in one store: images by plane are {told}.")
-    return [*notes, *_different_spacings(entries, recipe)]
+    notes += _different_spacings(entries, recipe)
+    return notes if regions is None else [*notes, *regions.remarks(), *regions.seen_patients(entries)]
 
 
 def _different_spacings(entries: Sequence[StoredVolume], recipe: Recipe) -> list[str]:

@@ -133,6 +133,7 @@ def segment_apply(options: SegmentApplyOptions) -> SegmentApplied:
     from medcl.evaluation.saved_segmenter import load_segmenter
     from medcl.training.device import resolve_device
     from medcl.workflows.progress import progress
+    from medcl.workflows.region_run import region_run_of
     from medcl.workflows.segment_prediction import MaskPredictor
     from medcl.workflows.segment_writing import MaskWriter
 
@@ -143,6 +144,7 @@ def segment_apply(options: SegmentApplyOptions) -> SegmentApplied:
     own = study is not None and run.path.parent.resolve() == study.runs.resolve()
     saved = load_segmenter(run.path, device)
     refuse_unusable(saved, run.path)
+    regions = region_run_of(saved, run.path, study, device)
     known = KnownPatients.of(run, own)
     exams, cohort = _images(study, saved, known, options)
     jobs = [job for exam in exams for job in exam]
@@ -152,8 +154,9 @@ def segment_apply(options: SegmentApplyOptions) -> SegmentApplied:
     if options.dicom_seg and not any(job.source.image.is_dir() for job in jobs):
         raise BadInput("--dicom-seg: none of the images is a DICOM folder: leave the option out.")
     _make_room(folder, options)
+    modalities = trained_modalities(saved, run.path)
     predictor = MaskPredictor(
-        saved, options.decoder, options.batch_size, options.largest_component, trained_modalities(saved, run.path)
+        saved, options.decoder, options.batch_size, options.largest_component, modalities, regions
     )
     done: list[Segmentation] = []
     bad: dict[str, tuple[str, ...]] = {}
@@ -171,7 +174,7 @@ def segment_apply(options: SegmentApplyOptions) -> SegmentApplied:
     if done:
         write_segmentations(folder, done, _card(run, saved, options, left_out))
     _refuse_bad(bad, writer.without_seg, len(jobs), folder, options)
-    for remark in remarks.sentences():
+    for remark in [*remarks.sentences(), *(regions.remarks() if regions else [])]:
         log.info(remark)
     return SegmentApplied(
         folder=folder,

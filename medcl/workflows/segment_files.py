@@ -86,17 +86,22 @@ def _images(files: Sequence[Path]) -> list[Path]:
 
 def _refuse_regions(recipe: Recipe) -> None:
     """What must be known beside the image itself, a file given alone cannot tell."""
-    if recipe.roi == "whole" and not recipe.needs_exam:
-        return
-    needs = {
+    if needs := needed_beside(recipe):
+        raise BadInput(
+            f"The run's images were prepared with {needs}, which files given alone do not tell: make a study whose "
+            "cohort.csv tells it (`medcl init`) and apply the run there, with --run and without files."
+        )
+
+
+def needed_beside(recipe: Recipe) -> str:
+    """What a recipe needs to know beside an image's own file, in words; "" where that is all."""
+    if recipe.roi_kind in ("whole", "run") and not recipe.needs_exam:
+        return ""
+    return {
         "mask": "a mask of each image (--roi mask)",
         "centre": "the point centre_x, centre_y, centre_z of each image (--roi centre)",
         "enhancement": "all phases of each exam (--roi enhancement)",
     }.get(recipe.roi, "all images of each exam (--intensity-over exam)")
-    raise BadInput(
-        f"The run's images were prepared with {needs}, which files given alone do not tell: make a study whose "
-        "cohort.csv tells it (`medcl init`) and apply the run there, with --run and without files."
-    )
 
 
 def _stem(image: Path) -> str:

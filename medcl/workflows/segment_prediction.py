@@ -1,7 +1,7 @@
 """From image files to predicted label maps on the images' own grids, by a run of `medcl segment train`.
 
-What `medcl segment apply` writes as files and what `medcl preprocess` can take as a region: `predicted_masks`. Images
-are prepared by the run's own recipe, a step ahead of the network.
+What `medcl segment apply` writes as files and `medcl preprocess --roi run:NAME` takes as a region. Images are prepared
+by the run's own recipe, a step ahead of the network.
 """
 
 from __future__ import annotations
@@ -11,17 +11,13 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 import numpy as np
 
 from medcl.study.errors import BadInput, RunFailed
-from medcl.workflows.segment_run import refuse_unusable, trained_modalities
 
 if TYPE_CHECKING:
-    import torch
-
     from medcl.evaluation.saved_segmenter import SavedSegmenter
     from medcl.imaging.prepare import Prepared
     from medcl.imaging.source import Source
@@ -59,6 +55,14 @@ class PredictedMask:
         return self.job.names["case"]
 
 
+class FindsRegions(Protocol):
+    """What finds the regions of interest that a run's images were cut to (`region_run.RegionRun`)."""
+
+    def located(self, exams: Iterable[Sequence[Job]]) -> Iterator[list[Job]]:
+        """Yield the exams, each source with what was found in its image."""
+        ...
+
+
 @dataclass(frozen=True)
 class MaskPredictor:
     """Predicts masks with one network.
@@ -69,6 +73,8 @@ class MaskPredictor:
         batch_size: slices, or windows, at once.
         largest_component: keep the largest connected part of each class.
         modalities: that the run was trained on; images said to be of another are refused. Empty: all are taken.
+        regions: finds the regions where the run's recipe is of what another run finds.
+        out_of_memory: what helps then; options of `medcl segment apply` unless told.
     """
 
     saved: SavedSegmenter
@@ -76,6 +82,8 @@ class MaskPredictor:
     batch_size: int = 8
     largest_component: bool = False
     modalities: Collection[str] = field(default=())
+    regions: FindsRegions | None = None
+    out_of_memory: str = ""
 
     def masks(self, exams: Iterable[Sequence[Job]]) -> Iterator[PredictedMask]:
         """Yield each image with its mask, or with what is wrong with it.
@@ -86,7 +94,8 @@ class MaskPredictor:
         Raises:
             RunFailed: memory ran out, or the network's probabilities are not finite.
         """
-        for prepared in _ahead(self._prepare, exams):
+        located = exams if self.regions is None else self.regions.located(exams)
+        for prepared in _ahead(self._prepare, located):
             while prepared:  # each is let go before the next one is predicted
                 yield self._predicted(*prepared.popleft())
 
@@ -151,10 +160,8 @@ class MaskPredictor:
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
-            raise RunFailed(
-                f"Out of memory at {job.names['case']}: lower --batch-size (now {self.batch_size}), or take "
-                "--device cpu."
-            ) from error
+            helps = self.out_of_memory or f"lower --batch-size (now {self.batch_size}), or take --device cpu"
+            raise RunFailed(f"Out of memory at {job.names['case']}: {helps}.") from error
         values = np.array([0, *(each.value for each in self.saved.classes)])
         labels = values.astype(np.uint8 if values.max() <= np.iinfo(np.uint8).max else np.uint16)[indices.voxels]
         if self.largest_component:
@@ -162,29 +169,6 @@ class MaskPredictor:
         region = self.saved.recipe.size_for(made.region_shape)
         cut = any(n > most for n, most in zip(made.region_shape, region, strict=True))
         return PredictedMask(job, Volume(labels, ready.affine), (), made.content, spacing_of(made.affine), cut)
-
-
-def predicted_masks(
-    folder: Path, cohort: Cohort, device: torch.device, cases: Collection[str] | None = None
-) -> Iterator[PredictedMask]:
-    """Yield the masks that a run predicts for images of a cohort, each on its image's canonical grid.
-
-    Args:
-        folder: of the run.
-        cohort: names the images' files, and what the run's own region of interest needs.
-        device: where the network runs.
-        cases: these images alone; None is all.
-
-    Raises:
-        BadInput: the run or the cohort cannot be used; what is wrong with single images is told with them instead.
-        RunFailed: as `MaskPredictor.masks`.
-    """
-    from medcl.evaluation.saved_segmenter import load_segmenter
-
-    saved = load_segmenter(folder, device)
-    refuse_unusable(saved, folder)
-    exams = cohort_exams(saved, cohort, cases)
-    yield from MaskPredictor(saved, modalities=trained_modalities(saved, folder)).masks(exams)
 
 
 def cohort_exams(saved: SavedSegmenter, cohort: Cohort, cases: Collection[str] | None = None) -> list[list[Job]]:

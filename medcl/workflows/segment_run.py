@@ -53,8 +53,13 @@ class KnownPatients:
         return self.contents.get(content) or self.splits.get(patient, NEW)
 
 
-def choose_run(study: Study | None, name: str | None) -> Run:
+def choose_run(study: Study | None, name: str | None, option: str = "--run ") -> Run:
     """The finished run of `medcl segment train` of a name in runs/ or in a folder; the newest one for None.
+
+    Args:
+        study: whose runs/ is looked into first; None outside of a study.
+        name: as the user gave it.
+        option: what stood before the name, for messages.
 
     Raises:
         BadInput: there is none, or it is of another kind or not finished.
@@ -74,13 +79,13 @@ def choose_run(study: Study | None, name: str | None) -> Run:
         close = nearest(name, names) or names[-5:]
         there = f"there are {', '.join(close)}" if close else "there are none; run `medcl segment train` first"
         where = f"such run in {study.runs} and no run folder of that path; {there}" if study else "run folder"
-        raise BadInput(f"--run {name}: no {where}.")
+        raise BadInput(f"{option}{name}: no {where}.")
     run = read_run(path)
     if run.kind != KIND:
-        raise BadInput(f"--run {name}: this is a run of `medcl {run.kind}`, not of `medcl segment train`.")
+        raise BadInput(f"{option}{name}: this is a run of `medcl {run.kind}`, not of `medcl segment train`.")
     if run.status != "finished":
         raise BadInput(
-            f"--run {name}: the run is {run.status}, so it has no network yet. "
+            f"{option}{name}: the run is {run.status}, so it has no network yet. "
             f"Go on with `medcl segment train --name {run.name} --resume`, or choose another run."
         )
     return run
@@ -101,14 +106,13 @@ def refuse_unusable(saved: SavedSegmenter, folder: Path) -> None:
     channels = card.get("architecture", {}).get("channels", 1)
     if channels != 1:
         problems.append(f"its network takes {channels} channels, and a file holds one")
-    if recipe.roi not in REGIONS:
+    of_run = bool(recipe.roi_run and recipe.roi_weights)
+    if recipe.roi_kind not in REGIONS or (recipe.roi_kind == "run" and not of_run):
         problems.append(f"its images were cut to the region '{recipe.roi}', which this medcl does not know")
     if recipe.slices is not None and saved.size[0] != 1:
         problems.append("its recipe makes slices and its network takes volumes")
     if problems:
-        raise BadInput(
-            [f"{folder}: {problem}: train the run again, or choose another with --run." for problem in problems]
-        )
+        raise BadInput([f"{folder}: {problem}: train the run again, or choose another one." for problem in problems])
 
 
 def trained_modalities(saved: SavedSegmenter, folder: Path) -> set[str]:

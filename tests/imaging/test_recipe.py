@@ -18,6 +18,9 @@ OTHERS = [
     Recipe(intensity="percentile"),
     Recipe(intensity_over="exam"),
     Recipe(n4=True),
+    Recipe(roi="run:kidney", roi_weights="0123"),
+    Recipe(roi="run:kidney", roi_weights="4567"),
+    Recipe(roi="run:liver", roi_weights="0123"),
     Recipe(slices="axial"),
     Recipe(slices="acquired"),
     Recipe(slices="acquired", slice_spacing=(1.0, 1.5)),
@@ -67,6 +70,11 @@ def test_sizes_and_spacings_of_slices_leave_z_alone() -> None:
     assert volumes.size_for((30, 4, 4)) == (7, 8, 9)
     assert volumes.spacing_for((6.0, 0.5, 0.5)) == (3.0, 1.0, 1.5)
     assert Recipe(slices="axial").spacing_for((6.0, 0.5, 0.5)) is None
+
+
+def test_the_run_of_a_region() -> None:
+    assert [Recipe(roi=roi).roi_kind for roi in ("whole", "mask", "run:a:b")] == ["whole", "mask", "run"]
+    assert [Recipe(roi=roi).roi_run for roi in ("whole", "mask", "run:a:b")] == [None, None, "a:b"]
 
 
 def test_differences_are_told_in_words() -> None:

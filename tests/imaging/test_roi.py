@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import typing
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from imaging_phantoms import QUICK, random_affine, seeds, stored_positions
 
+from medcl.imaging.found_region import FoundRegion, found_region
 from medcl.imaging.geometry import to_mm
 from medcl.imaging.recipe import Recipe
 from medcl.imaging.roi import MASK_MARGIN_MM, REGIONS, Known
 from medcl.imaging.volume import Volume
 from medcl.study.errors import BadInput
-from medcl.workflows.preprocess import PreprocessOptions
+from medcl.workflows.preprocess import REGION_WORDS, PreprocessOptions
 
 SHAPE = (20, 30, 40)
 AFFINE = np.diag([1.0, 2.0, 4.0, 1.0])  # x, y, z: spacing (z, y, x) is 4, 2, 1
@@ -33,8 +32,9 @@ def known(labels: Volume | None = None, centre: tuple[float, float, float] | Non
 
 
 def test_the_command_knows_every_region() -> None:
-    words = typing.get_args(PreprocessOptions.model_fields["roi"].annotation)
-    assert set(words) == set(REGIONS)
+    assert {word.partition(":")[0] for word in REGION_WORDS} == set(REGIONS)
+    for word in REGION_WORDS:
+        assert PreprocessOptions(roi=word).roi == word
 
 
 def test_the_whole_image() -> None:
@@ -54,6 +54,28 @@ def test_a_mask_and_its_margin() -> None:
     assert (odd.low, odd.high) == ((7, 8, 2), (11, 16, 14)), "rounded outwards"
     usual = REGIONS["mask"](known(labels))
     assert usual.low == REGIONS["mask"](known(labels, margin=MASK_MARGIN_MM)).low
+
+
+@QUICK
+@given(seed=seeds, margin=st.floats(0, 30))
+def test_what_a_run_finds_is_cut_as_a_mask_is(seed: int, margin: float) -> None:
+    rng = np.random.default_rng(seed)
+    affine = random_affine(seed)
+    low = rng.integers(0, 10, 3)
+    labels = mask(*map(slice, low, low + rng.integers(1, 8, 3)), affine=affine)
+    image = Volume(IMAGE.voxels, affine)
+    by_mask = REGIONS["mask"](Known(image, labels, None, Recipe(roi="mask", margin=margin)))
+    recipe = Recipe(roi="run:kidney", roi_weights="1", margin=margin)
+    by_run = REGIONS[recipe.roi_kind](Known(image, None, None, recipe, found=found_region(labels)))
+    assert (by_run.low, by_run.high) == (by_mask.low, by_mask.high)
+    np.testing.assert_allclose(by_run.focus, by_mask.focus, atol=1e-6)
+
+
+def test_a_run_that_finds_nothing_or_was_not_asked() -> None:
+    with pytest.raises(BadInput, match=r"finds nothing in it .* --roi run:kidney finds no region"):
+        REGIONS["run"](Known(IMAGE, None, None, Recipe(roi="run:kidney"), found=FoundRegion()))
+    with pytest.raises(BadInput, match="needs what that run finds"):
+        REGIONS["run"](known(roi="run:kidney"))
 
 
 def test_a_region_that_the_image_cuts_off_keeps_its_middle() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from medcl.imaging.found_region import FoundRegion
 from medcl.imaging.recipe import Recipe
 from medcl.imaging.source import Source
 from medcl.study.errors import BadInput
@@ -29,6 +30,9 @@ def test_everything_that_decides_the_result_is_in_the_key(tmp_path: Path) -> Non
     assert len(set(keys)) == len(keys)
     assert Source(same).read().key(plain) == keys[0], "a file may be moved"
     assert Source(image, None, (1.0, 2.0, 3.0)).read().key(plain) == keys[0], "the centre is not used"
+    found = Source(image, found=FoundRegion(((0.0, 0.0, 0.0),))).read()
+    assert found.key(plain) == keys[0], "what was found follows from the image and the recipe"
+    assert found.key(Recipe(roi="run:a", roi_weights="1")) != found.key(Recipe(roi="run:a", roi_weights="2"))
 
 
 def test_what_is_missing_is_named(tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def test_the_same_view_matches_cell_by_cell() -> None:
 
 
 def test_a_flip_by_geometry() -> None:
-    """Cell i is centred on voxel 32 i, which a flip of 192 voxels takes to 191 - 32 i: next to cell 6 - i, none for 0."""
+    """Cell i is centred on voxel 32 i, which a flip of 192 voxels takes to 191 - 32 i: next to cell 6 - i."""
     flip = IDENTITY.clone()
     flip[0, 0] = -1
     for pair in ((IDENTITY, flip), (flip, IDENTITY)):
@@ -93,7 +93,7 @@ def test_a_quarter_turn_by_geometry() -> None:
 
 
 def test_a_crop_is_matched_in_the_overlap_only() -> None:
-    """The other view shows the right half along x, twice as large: only cells 3, 4, 5 lie in it, on its cells 0, 2, 4."""
+    """The other view shows the right half along x, twice as large: cells 3, 4, 5 lie on its cells 0, 2, 4."""
     crop = IDENTITY.clone()
     crop[0, 0], crop[0, 3] = 0.5, 0.5
     found, there = matches(IDENTITY, crop)

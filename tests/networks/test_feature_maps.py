@@ -41,7 +41,7 @@ def test_the_maps_train_the_encoders_own_weights() -> None:
 
 @pytest.mark.parametrize(("level", "cell"), [(2, 8), (3, 4), (4, 2), (4, 4)])
 def test_a_cell_is_centred_on_its_index_times_the_stride(level: int, cell: int) -> None:
-    """Seen in the gradient: the voxels that a cell answers to lie around voxel i * stride, not i * stride + stride / 2."""
+    """Seen in the gradient: the voxels that a cell answers to lie around voxel i * stride."""
     torch.manual_seed(1)
     encoder = build_encoder("resnet10", (1, 192, 192)).eval()
     images = torch.rand(4, 1, 1, 192, 192, requires_grad=True)

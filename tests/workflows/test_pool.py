@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from operator import neg
+from pathlib import Path
 
 import pytest
 
@@ -43,6 +44,28 @@ def test_messages_of_our_own_errors_survive_the_way_between_processes() -> None:
 def test_a_process_that_is_killed_is_told() -> None:
     with pytest.raises(RunFailed, match=r"a worker process was ended from outside.*--workers"):
         list(run_jobs(signal.raise_signal, [signal.SIGKILL, signal.SIGKILL], 2))
+
+
+def test_what_is_done_does_not_wait_for_jobs_that_take_long_to_make(tmp_path: Path) -> None:
+    class Slow:
+        made = 0
+
+        def __len__(self) -> int:
+            return 8
+
+        def __iter__(self) -> Iterator[Path]:
+            for number in range(8):
+                while number and not (tmp_path / "0").is_dir():
+                    time.sleep(0.01)
+                time.sleep(0.3 if number else 0)
+                self.made += 1
+                yield tmp_path / str(number)
+
+    slow = Slow()
+    results = run_jobs(os.mkdir, slow, 2)
+    assert next(results)[0] == tmp_path / "0"
+    assert slow.made < 8, "all would be made before with a list's queue"
+    assert len(list(results)) == 7
 
 
 def test_jobs_run_in_other_processes_only_when_asked() -> None:

@@ -96,7 +96,7 @@ def test_every_option_of_every_command_can_be_told() -> None:
     assert len(fields) > 50
     for name, info in fields.items():
         sentence = expectation(info.annotation, info.metadata)
-        assert re.fullmatch(r"[A-Za-z0-9 ,.-]+ (is|are) expected", sentence), name
+        assert re.fullmatch(r"[A-Za-z0-9 ,.+-]+ (is|are) expected", sentence), name
 
 
 def test_values_are_shown_as_they_were_written() -> None:

@@ -11,7 +11,7 @@ from medcl.imaging.roi import MASK_MARGIN_MM
 
 _IN_WORDS = {
     "format", "size", "spacing", "roi", "margin", "hu_window", "intensity", "intensity_over", "n4", "slices",
-    "slice_spacing",
+    "slice_spacing", "roi_weights",
 }  # fmt: skip
 _SLICES = {"axial": "axial", "acquired": "as acquired (across the coarsest spacing)"}
 _TIMES = " × "
@@ -60,9 +60,12 @@ def recipe_facts(recipe: Recipe) -> dict[str, str]:
 def _region(recipe: Recipe) -> str:
     if recipe.roi == "whole":
         return "the whole image"
-    if recipe.roi in _AROUND:
+    around = _AROUND.get(recipe.roi, "")
+    if recipe.roi_run is not None:
+        around = f"what the segmentation run {recipe.roi_run} (weights {recipe.roi_weights}) finds"
+    if around:
         margin = MASK_MARGIN_MM if recipe.margin is None else recipe.margin
-        return f"{_AROUND[recipe.roi]} and {number(float(margin))} mm around"
+        return f"{around} and {number(float(margin))} mm around"
     if recipe.roi == "centre":
         held = "as much as the size holds" if recipe.margin is None else f"{number(recipe.margin)} mm"
         return f"{held} around the point of the columns centre_x, centre_y, centre_z"
