@@ -2,8 +2,9 @@
 
 ACDC (100 patients, end-diastole and end-systole, three classes; Bernard et al., IEEE TMI 2018), split by patient 70 /
 10 / 20 as the stored set has it. Rows of the table: labelled patients alone (one decoder); two decoders that teach each
-other, from scratch; the same from a densely pretrained encoder (IDEAL); and the improved recipe (a moving average as
-teacher, copy-paste mixing). Each with several draws of the labelled patients, equal steps, and the epoch of the best
+other, from scratch; the same from a densely pretrained encoder (IDEAL); the improved recipe (half Dice, ramp-up,
+positives by geometry, a moving average as teacher, copy-paste mixing); and, for three patients, each improvement by
+itself. Each with several draws of the labelled patients, equal steps, and the epoch of the best
 validation Dice. Pretraining and the unlabelled part use all 70 training patients' images, no test image and no mask.
 
     python examples/benchmarks/acdc_segmentation.py --data FOLDER --out FOLDER [--quick]         trains
@@ -42,13 +43,34 @@ from medcl.workflows.segment_apply import SegmentApplyOptions, segment_apply
 from medcl.workflows.segment_evaluate import SegmentEvaluateOptions, segment_evaluate
 from medcl.workflows.segment_train import SegmentTrainOptions, segment_train
 
-METHODS: dict[str, dict[str, Any]] = {
-    "supervised": {"method": "supervised"},
-    "two decoders": {"method": "ideal"},
-    "IDEAL": {"method": "ideal", "init_from": "dense"},
-    "improved": {"method": "ideal", "init_from": "dense", "teacher": 0.99, "mix": "copy-paste"},
+DENSE: dict[str, dict[str, Any]] = {
+    "dense-feature": {"dense_positives": "feature", "dense_warmup": 1},
+    "dense-geometric": {"dense_positives": "geometric"},
 }
-DENSE = "dense"
+"""The encoders: positives by features, after a start by geometry, and by geometry alone."""
+
+PAPER: dict[str, Any] = {"loss": "ce", "consistency_weight": 1.0, "ramp_up": 0.0}
+RAMPED: dict[str, Any] = {"loss": "ce+dice", "consistency_weight": 0.1, "ramp_up": 0.4}
+FEATURE, GEOMETRIC = {"init_from": "dense-feature"}, {"init_from": "dense-geometric"}
+
+METHODS: dict[str, dict[str, Any]] = {
+    "supervised": {"method": "supervised", "loss": "ce"},
+    "two decoders": PAPER,
+    "IDEAL": {**FEATURE, **PAPER},
+    "improved": {**GEOMETRIC, **RAMPED, "teacher": 0.99, "mix": "copy-paste"},
+}
+"""The rows of every number of labelled patients; all but the last have the paper's loss."""
+
+STEPS: dict[str, dict[str, Any]] = {
+    "IDEAL + CE and Dice": {**FEATURE, **PAPER, "loss": "ce+dice"},
+    "IDEAL + ramp-up": {**FEATURE, **PAPER, "consistency_weight": 0.1, "ramp_up": 0.4},
+    "IDEAL + positives by geometry": {**GEOMETRIC, **PAPER},
+    "IDEAL + EMA teacher": {**FEATURE, **PAPER, "teacher": 0.99},
+    "IDEAL + copy-paste": {**FEATURE, **PAPER, "mix": "copy-paste"},
+}
+"""What each improvement does by itself, for `STEPS_LABELLED` patients."""
+
+STEPS_LABELLED = 3
 
 
 @dataclass(frozen=True)
@@ -75,7 +97,7 @@ class Scale:
 
 
 FULL = Scale(192, "resnet50", (1, 2, 3, 7, 8, 70), (0, 1, 2), 200, 200, 60, 24)
-QUICK = Scale(96, "resnet18", (1, 3, 7), (0, 1, 2), 12, 8, 25, 12)
+QUICK = Scale(48, "resnet10", (1, 3, 7), (0, 1, 2), 6, 4, 50, 8)
 
 
 def main() -> None:
@@ -97,7 +119,8 @@ def main() -> None:
     if words.test:
         report(study, scale, words.out, [case for case in cases if is_done(study, run_name(*case))], words.quick)
         return
-    pretrain_densely(study, scale)
+    for name in DENSE:
+        pretrain_densely(study, scale, name)
     for case in cases:
         train_one(study, scale, *case)
 
@@ -131,11 +154,13 @@ def every_case(scale: Scale) -> Iterator[tuple[str, int, int]]:
         for labelled in scale.labelled:
             for method in METHODS:
                 yield method, labelled, draw
+        for method in STEPS:
+            yield method, STEPS_LABELLED, draw
 
 
 def run_name(method: str, labelled: int, draw: int) -> str:
     """The run of a case."""
-    return f"{method.replace(' ', '-')}-{labelled}-draw{draw}"
+    return f"{method.replace(' + ', '-').replace(' ', '-')}-{labelled}-draw{draw}"
 
 
 def is_done(study: Study, name: str) -> bool:
@@ -144,30 +169,31 @@ def is_done(study: Study, name: str) -> bool:
     return (folder / "run.json").is_file() and read_run(folder).status == "finished"
 
 
-def pretrain_densely(study: Study, scale: Scale) -> None:
-    """One encoder for all rows that have one; of images of the training patients alone."""
-    if is_done(study, DENSE):
+def pretrain_densely(study: Study, scale: Scale, name: str) -> None:
+    """One encoder for all rows that start from it; of images of the training patients alone."""
+    if is_done(study, name):
         return
-    resume = (study.runs / DENSE / "run.json").is_file()
-    pretrain(dense_options(study, scale, resume=resume))
+    if (study.runs / name / "run.json").is_file():
+        pretrain(PretrainOptions(study=study.root, name=name, resume=True))
+        return
+    pretrain(dense_options(study, scale, name))
 
 
-def dense_options(study: Study, scale: Scale, *, resume: bool = False, **changed: Any) -> PretrainOptions:
-    """How the encoder is pretrained."""
-    if resume:
-        return PretrainOptions(study=study.root, name=changed.get("name", DENSE), resume=True)
+def dense_options(study: Study, scale: Scale, name: str, **changed: Any) -> PretrainOptions:
+    """How an encoder is pretrained."""
     told: dict[str, Any] = {
         "study": study.root,
-        "name": DENSE,
+        "name": name,
         "method": "dense",
         "network": scale.network,
         "preprocessed": f"slices-{scale.grid}",
         "epochs": scale.pretrain,
         "seed": 0,
         "optimizer": "adamw",
-        "lr": 5e-4,
+        "lr": 1e-3,
+        "dense_stride": 32 if scale.grid >= 192 else 16,
     }
-    return PretrainOptions(**{**told, **changed})
+    return PretrainOptions(**{**told, **DENSE.get(name, {}), **changed})
 
 
 def train_one(study: Study, scale: Scale, method: str, labelled: int, draw: int) -> None:
@@ -185,7 +211,7 @@ def segmentation_options(
     study: Study, scale: Scale, method: str, labelled: int, draw: int, **changed: Any
 ) -> SegmentTrainOptions:
     """How a row is trained: all rows alike but for what makes the method."""
-    told = dict(METHODS[method])
+    told = dict({**METHODS, **STEPS}[method])
     if "init_from" in told:
         told["init_from"] = study.runs / told["init_from"]
     options: dict[str, Any] = {
@@ -204,7 +230,7 @@ def segmentation_options(
 
 def try_out(study: Study, scale: Scale) -> None:
     """Twenty steps of dense pretraining and of the segmentation at full size, each stopped half-way and resumed."""
-    dense = dense_options(study, scale, name="try-dense", epochs=2, images_per_epoch=320, overwrite=True)
+    dense = dense_options(study, scale, "try-dense", epochs=2, images_per_epoch=320, overwrite=True)
     segment = segmentation_options(
         study, scale, "two decoders", 1, 0, name="try-ideal", epochs=2, steps_per_epoch=10, overwrite=True
     )
@@ -232,7 +258,7 @@ def stop_after_an_epoch(work: Any, options: Any) -> str:
 
 def report(study: Study, scale: Scale, out: Path, cases: list[tuple[str, int, int]], quick: bool) -> None:
     """Apply every finished run to the test patients, and write results.json and the table."""
-    scores: dict[str, dict[int, list[float]]] = {method: {} for method in METHODS}
+    scores: dict[str, dict[int, list[float]]] = {method: {} for method in (*METHODS, *STEPS)}
     rows = []
     for method, labelled, draw in cases:
         dice = test_dice(study, run_name(method, labelled, draw))

@@ -16,6 +16,7 @@ import typer
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefinedType
 
+from medcl.study.errors import Stopped
 from medcl.workflows.options import Options, flag_name
 
 Model = TypeVar("Model", bound=Options)
@@ -34,9 +35,12 @@ def door(model: type[Model], work: Callable[[Model], Result], summary: Callable[
     """
 
     def command(**values: Any) -> None:
-        summary(work(model.resolve({name: value for name, value in values.items() if value is not None})))
+        try:
+            summary(work(model.resolve({name: value for name, value in values.items() if value is not None})))
+        except KeyboardInterrupt:  # here, since Typer would end without a word
+            raise Stopped("Stopped by the keyboard; the same command starts again.") from None
 
-    command.__doc__ = _paragraphs(model.__doc__ or "")
+    command.__doc__ = _literal(_paragraphs(model.__doc__ or ""))
     # Positional arguments first; the order is otherwise that of the model, with the inherited fields last.
     fields = sorted(
         model.model_fields.items(), key=lambda item: (not _extra(item[1], "positional"), item[0] == "study")
@@ -51,11 +55,16 @@ def _paragraphs(text: str) -> str:
     return "\n\n".join(" ".join(part.split()) for part in inspect.cleandoc(text).split("\n\n"))
 
 
+def _literal(text: str) -> str:
+    """Text whose square brackets are shown and not taken for markup."""
+    return text.replace("[", r"\[")
+
+
 def _parameter(name: str, field: FieldInfo) -> inspect.Parameter:
     taken, metavar, many = _as_text(field.annotation)
     shown = _shown(field.default)
     settings: dict[str, Any] = {
-        "help": f"{field.description} (default: {shown})" if shown else field.description,
+        "help": _literal(f"{field.description} (default: {shown})" if shown else str(field.description)),
         "metavar": _extra(field, "metavar") or metavar,
         "show_default": False,  # Typer sees None, which only means that nothing was given
     }

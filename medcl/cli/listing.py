@@ -12,7 +12,7 @@ from medcl.cli.flags import door
 from medcl.workflows.listing import Listing, ListOptions, listing
 
 COLUMNS = {
-    "methods": ("name", "title", "needs", "paper"),
+    "methods": ("name", "command", "title", "needs", "paper"),
     "runs": ("name", "kind", "status", "started", "seconds", "reason"),
     "variables": ("name", "header", "unit", "kind", "present", "missing", "range"),
 }

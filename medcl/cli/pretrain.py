@@ -20,7 +20,8 @@ def summary(done: Pretrained) -> None:
         return
     assert done.run is not None
     typer.echo(f"Run {done.run.name} is in {done.run.path}")
-    typer.echo("Next: medcl embed")
+    dense = done.run.record.get("options", {}).get("method") == "dense"
+    typer.echo(f"Next: medcl segment train --init-from {done.run.path}" if dense else "Next: medcl embed")
 
 
 command = door(PretrainOptions, pretrain, summary)

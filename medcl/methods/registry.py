@@ -76,3 +76,19 @@ METHODS: dict[str, MethodDescription] = {
         defaults={"temperature": 0.1},
     ),
 }
+
+SEGMENTATION_METHODS: dict[str, MethodDescription] = {
+    "ideal": MethodDescription(
+        title="two decoders teach each other on unlabelled images, beside what labelled ones teach",
+        paper=IDEAL_PAPER,
+        needs="a mask in some patients",
+        options=("labeled", "consistency_weight", "ramp_up", "confidence", "teacher", "mix", "loss"),
+    ),
+    "supervised": MethodDescription(
+        title="labelled images alone (baseline)",
+        paper="Ronneberger et al., U-Net: convolutional networks for biomedical image segmentation, MICCAI 2015",
+        needs="a mask in some patients",
+        options=("labeled", "loss"),
+    ),
+}
+"""The methods of `medcl segment train`."""

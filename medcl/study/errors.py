@@ -1,6 +1,6 @@
 """The errors that users see: one message, everything that is wrong in it, and what to do next.
 
-Anything a user can cause is raised as one of these two and printed by the command line without a traceback;
+Anything a user can cause is raised as one of these and printed by the command line without a traceback;
 any other exception is a fault of medcl itself.
 """
 
@@ -31,3 +31,9 @@ class BadInput(MedclError):
 
 class RunFailed(MedclError):
     """The input was right but the work could not be done: disk full, loss not finite. Exit status 1."""
+
+
+class Stopped(MedclError):
+    """The user stopped the work (Ctrl-C) where there is nothing to go on with. Exit status 130, as of shells."""
+
+    exit_status = 130

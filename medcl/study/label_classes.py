@@ -19,6 +19,9 @@ from medcl.study.settings import read_settings
 LABELS_TABLE = "labels"
 LARGEST_VALUE = 65535
 
+SHOWN = 8
+"""So many unknown values are named."""
+
 LABEL_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442")
 """Given to classes that name none, in order: Okabe and Ito's (Color Universal Design, 2008) without black."""
 
@@ -96,7 +99,9 @@ def refuse_unknown_values(counts: Mapping[int, int], classes: Sequence[LabelClas
     unknown = {value: count for value, count in sorted(counts.items()) if value not in known}
     if not unknown:
         return
-    told = ", ".join(f"{value} ({count:,} voxels)" for value, count in unknown.items())
+    told = ", ".join(f"{value} ({count:,} voxels)" for value, count in list(unknown.items())[:SHOWN])
+    if len(unknown) > SHOWN:
+        told += f" and {len(unknown) - SHOWN} more values (is it an image and no mask?)"
     declared = ", ".join(f"{each.value} = {each.name}" for each in classes) or "none"
     raise BadInput(
         f"{where}: holds label values that are not declared: {told}. Declared in medcl.toml [{LABELS_TABLE}]: "

@@ -170,6 +170,10 @@ def list_runs(study: Study) -> list[Run]:
     return sorted(runs, key=lambda run: str(run.record.get("started", "")))
 
 
+COMMANDS_OF_KINDS = {"segment": "segment train"}
+"""What makes runs of a kind, where the command has another name."""
+
+
 def newest_run(study: Study, kind: str, statuses: Collection[str] = ("finished",)) -> Run:
     """The run of a kind that finished last (or, with other statuses, was started last) and can be read.
 
@@ -189,7 +193,7 @@ def newest_run(study: Study, kind: str, statuses: Collection[str] = ("finished",
     raise BadInput(
         f"No {wanted} `{kind}` run that can be read in {study.runs} (runs there: {there}). "
         + (
-            f"Run `medcl {kind}` first, or name a run with --run."
+            f"Run `medcl {COMMANDS_OF_KINDS.get(kind, kind)}` first, or name a run with --run."
             if "finished" in statuses
             else "A finished run is not resumed: start a new one, from its weights with --init-from runs/NAME."
         )

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from medcl.study.cohort import Cohort
     from medcl.workflows.feature_files import FoldEncoder
 
+KINDS = ("pretrain", "segment")
+"""Runs that leave an encoder; without --run that of a pretraining is taken."""
+
 _SHOWN = 5
 
 log = logging.getLogger("medcl")
@@ -151,8 +154,8 @@ def _choose_run(study: Study, name: str | None) -> Run:
         there = f"there are {', '.join(close)}" if close else "there are none; run `medcl pretrain` first"
         raise BadInput(f"--run {name}: no such run in {study.runs} and no run folder of that path; {there}.")
     run = read_run(path)
-    if run.kind != "pretrain":
-        raise BadInput(f"--run {name}: this is a run of `medcl {run.kind}`, not of `medcl pretrain`.")
+    if run.kind not in KINDS:
+        raise BadInput(f"--run {name}: this is a run of `medcl {run.kind}`, which leaves no encoder.")
     if run.status != "finished":
         raise BadInput(
             f"--run {name}: the run is {run.status}, so it has no encoder yet. "

@@ -45,6 +45,7 @@ from medcl.training.result import TrainingResult
 from medcl.workflows.clinical_options import read_options_cohort
 from medcl.workflows.device_cache import cache_bytes
 from medcl.workflows.split_options import split_notes, split_patients
+from medcl.workflows.starting_weights import refuse_leaking_weights
 
 if TYPE_CHECKING:
     from medcl.workflows.pretrain import PretrainOptions
@@ -121,6 +122,8 @@ def prepare(study: Study, options: PretrainOptions) -> Prepared:
     store = store.only(cases)
     for fold in splits.folds:
         _gate(store, splits.of(fold))
+        if options.init_from is not None:
+            refuse_leaking_weights(options.init_from, study, store, splits.of(fold))
     inputs = {
         "volumes": store.fingerprint(),
         "splits": _digest(splits.frame.to_csv(index=False)),

@@ -13,7 +13,7 @@ log = logging.getLogger("medcl")
 
 
 class ListOptions(ClinicalOptions):
-    """List the pretraining methods, the runs of the study, or the clinical variables of its cohort."""
+    """List the methods, the runs of the study, or the clinical variables of its cohort."""
 
     what: Literal["methods", "runs", "variables"] = argument(
         "What to list: methods, runs or variables.", metavar="methods|runs|variables"
@@ -49,9 +49,14 @@ def listing(options: ListOptions) -> Listing:
 
 
 def _methods(options: ListOptions) -> tuple[list[dict[str, Any]], str]:
-    from medcl.methods.registry import METHODS
+    from medcl.methods.registry import METHODS, SEGMENTATION_METHODS
 
-    return [{"name": name, **asdict(method)} for name, method in METHODS.items()], ""
+    by_command = {"pretrain": METHODS, "segment train": SEGMENTATION_METHODS}
+    return [
+        {"name": name, "command": command, **asdict(method)}
+        for command, methods in by_command.items()
+        for name, method in methods.items()
+    ], ""
 
 
 def _runs(options: ListOptions) -> tuple[list[dict[str, Any]], str]:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import field_validator, model_validator
 
 from medcl.imaging.recipe import PAPER_SIZE, Recipe
-from medcl.study.errors import MedclError
+from medcl.study.errors import BadInput, MedclError
 from medcl.study.folder import Study
 from medcl.study.plural import counted
 from medcl.workflows.clinical_options import ClinicalOptions
@@ -177,6 +177,25 @@ class PreprocessOptions(IngestOptions, ClinicalOptions):
         if problems:
             raise ValueError(" ".join(problems))
         return self
+
+    @classmethod
+    def resolve(cls, given: Mapping[str, Any]) -> Self:
+        """As for every command; what was given itself must not be without effect because of what medcl.toml holds.
+
+        Raises:
+            BadInput: a size of volumes was given, and medcl.toml makes slices.
+        """
+        options = super().resolve(given)
+        if options.slices == "none" or "slices" in given:
+            return options
+        idle = [name for name in ("size", "spacing") if name in given]
+        if idle:
+            raise BadInput(
+                f'--{name} Z Y X is for volumes, and medcl.toml makes slices (slices = "{options.slices}"): add '
+                f"--slices none for volumes, or give --slice-{name} Y X."
+                for name in idle
+            )
+        return options
 
     def _mixed_up(self) -> list[str]:
         """Sizes of volumes given for slices, or of slices for volumes.

@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -195,11 +194,6 @@ class PretrainOptions(SplitOptions, ClinicalOptions, TrainingOptions):
     def _number(cls, value: Any) -> Any:
         """Words of the command line; pydantic takes numbers only where some of them are listed."""
         return int(value) if isinstance(value, str) and value.isdecimal() else value
-
-    @field_validator("init_from", mode="after")
-    @classmethod
-    def _holds_from_everywhere(cls, path: Path | None) -> Path | None:
-        return None if path is None else path.absolute()
 
     @model_validator(mode="before")
     @classmethod

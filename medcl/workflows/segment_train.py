@@ -20,7 +20,7 @@ from medcl.study.errors import BadInput
 from medcl.study.folder import Study
 from medcl.study.runs import Run
 from medcl.workflows.clinical_options import ClinicalOptions
-from medcl.workflows.options import flag, split_words
+from medcl.workflows.options import flag, flag_name, split_words
 from medcl.workflows.processes import from_main, in_processes
 from medcl.workflows.split_options import SplitOptions
 from medcl.workflows.training_options import TRAINING, TrainingOptions
@@ -45,7 +45,7 @@ class SegmentTrainOptions(SplitOptions, ClinicalOptions, TrainingOptions):
 
     `medcl segment train --labeled 8 --init-from runs/dense` learns from eight labelled patients and, by two decoders
     that teach each other, from all other training patients. --method supervised takes the labelled ones alone.
-    Classes are named in the table labels of medcl.toml. Research use only.
+    Classes are named in medcl.toml [labels]. Research use only.
     """
 
     section: ClassVar[str] = "segment.train"
@@ -138,7 +138,7 @@ class SegmentTrainOptions(SplitOptions, ClinicalOptions, TrainingOptions):
     def _words(cls, value: Any) -> Any:
         return split_words(value)
 
-    @field_validator("labeled_patients", "init_from", mode="after")
+    @field_validator("labeled_patients", mode="after")
     @classmethod
     def _holds_from_everywhere(cls, path: Path | None) -> Path | None:
         return None if path is None else path.absolute()
@@ -235,7 +235,7 @@ def _segment_train(options: SegmentTrainOptions) -> SegmentTrained:
         log.info(f"Going on with the run {run.name}.")
     prepared = prepare(study, options)
     require_same({"study folder": str(study.root), **prepared.inputs})
-    for note in prepared.notes:
+    for note in [*prepared.notes, *_without_effect(options)]:
         log.info(note)
     if options.dry_run:
         return SegmentTrained(None, None, dry_run_segmentation(prepared, options), time.monotonic() - started)
@@ -258,3 +258,13 @@ def _segment_train(options: SegmentTrainOptions) -> SegmentTrained:
     if is_main():
         run.finish(outputs=["segmenter.safetensors", "encoder.safetensors"], seconds=seconds)
     return SegmentTrained(run, result, None, seconds)
+
+
+def _without_effect(options: SegmentTrainOptions) -> list[str]:
+    """A note when values were given that concern unlabelled images, which --method supervised leaves out."""
+    if options.method == "ideal" or options.resume:
+        return []
+    of_unlabelled = ("consistency_weight", "ramp_up", "labeled_share", "unlabeled_from")
+    changed = [name for name in of_unlabelled if getattr(options, name) != type(options).model_fields[name].default]
+    told = ", ".join(map(flag_name, changed))
+    return [f"Without effect with --method supervised: {told}."] if changed else []

@@ -52,6 +52,7 @@ from medcl.training.result import TrainingResult
 from medcl.workflows.clinical_options import read_options_cohort
 from medcl.workflows.device_cache import cache_bytes
 from medcl.workflows.split_options import split_notes, split_patients
+from medcl.workflows.starting_weights import refuse_leaking_weights
 from medcl.workflows.training_run import plain
 
 if TYPE_CHECKING:
@@ -117,6 +118,8 @@ def prepare(study: Study, options: SegmentTrainOptions) -> PreparedSegmentation:
     splits = split_patients(options, cohort, options.seed)
     sides = splits.of(1)
     check_images(store.entries, sides)
+    if options.init_from is not None:
+        refuse_leaking_weights(options.init_from, study, store, sides)
     samples = build_samples(store, cohort, sides)
     chosen = choose_labelled_patients(samples, options.labeled, options.labeled_patients, seed=options.seed)
     classes, notes = _classes(study, store, sides, chosen)

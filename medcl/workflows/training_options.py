@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import field_validator
+from pydantic import ValidationInfo, field_validator
 
 from medcl.training.launching.address import Address
 from medcl.training.settings import TrainingSettings
@@ -27,7 +27,10 @@ class TrainingOptions(Options):
         False, "Go on with a run that was stopped: the one of --name, or the newest that is unfinished.", panel=RUN
     )
     init_from: Path | None = flag(
-        None, "A run folder or encoder.safetensors whose encoder weights the new run starts from.", panel=RUN
+        None,
+        "A run, by its name or folder, or an encoder.safetensors, whose encoder weights the new run starts from.",
+        metavar="RUN",
+        panel=RUN,
     )
     overwrite: bool = flag(False, "Replace a run of the same --name.", panel=RUN)
     dry_run: bool = flag(
@@ -110,6 +113,15 @@ class TrainingOptions(Options):
     @classmethod
     def _is_address(cls, text: str | None) -> str | None:
         return None if text is None else str(Address.parse(text))
+
+    @field_validator("init_from", mode="after")
+    @classmethod
+    def _where_the_weights_are(cls, path: Path | None, info: ValidationInfo) -> Path | None:
+        """A path that holds from wherever the run is resumed; a name is that of a run of the study."""
+        if path is None:
+            return None
+        named = Path(info.data.get("study") or ".") / "runs" / path
+        return (named if not path.exists() and named.exists() else path).absolute()
 
     @classmethod
     def _stored(cls, given: Mapping[str, Any]) -> tuple[dict[str, Any], str]:

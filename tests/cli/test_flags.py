@@ -9,7 +9,7 @@ import typer
 from typer.testing import CliRunner
 
 from medcl.cli.flags import door
-from medcl.study.errors import BadInput
+from medcl.study.errors import BadInput, Stopped
 from medcl.workflows.options import Options, argument, flag
 
 
@@ -76,3 +76,24 @@ def test_help_shows_text_default_and_metavar() -> None:
         "The study folder",
     ):
         assert part in output
+
+
+def test_ctrl_c_is_told_and_square_brackets_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    class Asked(Options):
+        """Set in medcl.toml [labels]."""
+
+        n4: bool = flag(False, "Needs pip install 'medcl[n4]'.")
+
+    def stopped(options: Asked) -> None:
+        raise KeyboardInterrupt
+
+    application = typer.Typer()
+    application.command()(door(Asked, stopped, lambda result: None))
+    with pytest.raises(Stopped, match="Stopped by the keyboard") as caught:
+        application([], standalone_mode=False)
+    assert caught.value.exit_status == 130
+    with pytest.raises(SystemExit):
+        application(["--help"])
+    shown = capsys.readouterr().out
+    assert "medcl[n4]" in shown
+    assert "medcl.toml [labels]" in shown

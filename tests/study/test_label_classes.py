@@ -63,3 +63,10 @@ def test_unknown_values_are_refused_with_their_counts() -> None:
     refuse_unknown_values({0: 9, 1: 3}, classes, "m.nii")
     with pytest.raises(BadInput, match=r"m\.nii: holds label values that are not declared: 2 \(1,234 voxels\)"):
         refuse_unknown_values({0: 9, 2: 1234}, classes, "m.nii")
+
+
+def test_an_image_in_place_of_a_mask_is_told_briefly() -> None:
+    with pytest.raises(BadInput) as caught:
+        refuse_unknown_values(dict.fromkeys(range(2000), 5), unnamed_classes([1]), "m.nii")
+    assert "and 1990 more values (is it an image and no mask?)" in str(caught.value)
+    assert len(str(caught.value)) < 400

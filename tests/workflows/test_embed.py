@@ -319,8 +319,8 @@ def test_runs_that_have_no_encoder(study: Path) -> None:
         run_embed(study, run="variable-gfr")
     with pytest.raises(BadInput, match="Run `medcl pretrain` first"):
         run_embed(study)
-    run.write(status="finished", kind="segment")
-    with pytest.raises(BadInput, match="not of `medcl pretrain`"):
+    run.write(status="finished", kind="other")
+    with pytest.raises(BadInput, match="this is a run of `medcl other`, which leaves no encoder"):
         run_embed(study, run="variable-gfr")
     run.write(kind="pretrain", format=99)
     with pytest.raises(BadInput, match="format 99"):

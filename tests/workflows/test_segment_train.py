@@ -281,6 +281,37 @@ def test_pretrained_weights_are_taken_and_their_encoder_learns_slower(study: Stu
     assert made.method.options.encoder_lr == pytest.approx(1e-4)
 
 
+def test_init_from_takes_the_name_of_a_run(study: Study) -> None:
+    folder = study.runs / "named"
+    folder.mkdir(parents=True)
+    assert options(study, init_from=Path("named")).init_from == folder
+    assert options(study, init_from=Path("elsewhere")).init_from == Path("elsewhere").absolute()
+    folder.rmdir()
+
+
+def test_weights_that_saw_the_test_patients_are_refused(study: Study, tmp_path: Path) -> None:
+    """With the split of the run that made them they are taken."""
+    from medcl.imaging.image_list import write_image_list
+    from medcl.imaging.store import VolumeStore
+    from medcl.networks.encoder import build_encoder
+    from tests.workflows.segmentation_study import PATIENTS
+
+    card = {"architecture": {"network": "resnet10", "size": list(SIZE), "channels": 1}}
+    export_encoder(build_encoder("resnet10", SIZE), tmp_path, card)
+    write_image_list(tmp_path, VolumeStore.open(study.preprocessed()).entries)
+    lines = [f"{patient},{'test' if patient == 'P05' else 'train'}" for patient in PATIENTS]
+    (tmp_path / "splits.csv").write_text("\n".join(["patient,split", *lines]) + "\n")
+    with pytest.raises(BadInput, match=r"has seen 1 patient who would be tested on now \(P02\)"):
+        prepare(study, options(study, init_from=tmp_path))
+    prepare(study, options(study, init_from=tmp_path, splits=tmp_path / "splits.csv"))
+
+
+def test_what_supervised_leaves_out_is_told(study: Study, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", logger="medcl"):
+        segment_train(options(study, method="supervised", consistency_weight=1.0, dry_run=True))
+    assert "Without effect with --method supervised: --consistency-weight." in caplog.text
+
+
 def test_a_dry_run_writes_nothing(study: Study) -> None:
     before = sorted(study.root.rglob("*"))
     done = segment_train(options(study, dry_run=True))

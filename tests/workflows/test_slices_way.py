@@ -208,3 +208,12 @@ def test_from_images_to_features(study: Path, medcl: Callable[..., tuple[int, st
     code, said = medcl("embed", "--study", study, "--run", "simclr", "--device", "cpu", "--overwrite")
     assert code == 2
     assert "slices: acquired there, axial now" in said
+
+
+def test_a_size_of_volumes_is_not_ignored_because_medcl_toml_makes_slices(tmp_path: Path) -> None:
+    (tmp_path / "medcl.toml").write_text('[preprocess]\nslices = "acquired"\nslice-size = [96, 96]\nsize = [8, 8, 8]\n')
+    with pytest.raises(BadInput, match=r"--size Z Y X is for volumes, and medcl\.toml makes slices"):
+        PreprocessOptions.resolve({"study": tmp_path, "size": ("16", "64", "64")})
+    volumes = PreprocessOptions.resolve({"study": tmp_path, "size": ("16", "64", "64"), "slices": "none"})
+    assert volumes.recipe().size == (16, 64, 64)
+    assert PreprocessOptions.resolve({"study": tmp_path}).recipe().size == (1, 96, 96)

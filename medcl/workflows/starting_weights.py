@@ -1,0 +1,90 @@
+"""Weights that a training starts from (--init-from) must not have seen its test patients."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from medcl.study.errors import BadInput
+from medcl.study.plural import counted
+
+if TYPE_CHECKING:
+    from medcl.imaging.store import VolumeStore
+    from medcl.study.folder import Study
+
+SHOWN = 8
+
+log = logging.getLogger("medcl")
+
+
+def refuse_leaking_weights(init_from: Path, study: Study, store: VolumeStore, sides: Mapping[str, str]) -> None:
+    """Refuse weights that were trained, or whose epoch was chosen, on images that are test images here.
+
+    Runs that the weights themselves were started from count as well. An image is known by its voxels, whatever its
+    name; a patient also by name where the run is of this study.
+
+    Args:
+        init_from: a run or fold folder, or a file in it.
+        study: whose volumes are trained on now.
+        store: of these volumes.
+        sides: the part (train, val, test) of each patient now.
+
+    Raises:
+        BadInput: there are such images; names their patients and what to do.
+    """
+    test = [entry for entry in store.entries if sides.get(entry.patient) == "test"]
+    for folder in _ancestry(init_from):
+        found = _seen(folder, own=_is_below(folder, study.runs))
+        if found is None:
+            log.warning(
+                f"--init-from {init_from}: {folder} does not tell which images it was trained on (splits.csv and "
+                "images.csv), so it cannot be looked whether test patients are among them."
+            )
+            continue
+        patients, contents = found
+        seen = sorted({entry.patient for entry in test if entry.content in contents or entry.patient in patients})
+        if seen:
+            told = ", ".join(seen[:SHOWN]) + (", ..." if len(seen) > SHOWN else "")
+            raise BadInput(
+                f"--init-from {init_from}: the network in {folder} has seen {counted(len(seen), 'patient')} who would "
+                f"be tested on now ({told}), and numbers on them would mean nothing. Use its split too, with --splits "
+                f"{folder / 'splits.csv'}, or train it again with these patients held out."
+            )
+
+
+def _ancestry(init_from: Path) -> Iterator[Path]:
+    """The folder of the weights, that of the weights which they were started from, and so on."""
+    from medcl.study.files import read_json
+
+    following: Path | None = init_from
+    known: set[Path] = set()
+    while following is not None:
+        folder = (following if following.is_dir() else following.parent).resolve()
+        if folder in known:
+            return
+        known.add(folder)
+        yield folder
+        record = next((each / "run.json" for each in (folder, folder.parent) if (each / "run.json").is_file()), None)
+        options = read_json(record).get("options") if record else None
+        before = options.get("init_from") if isinstance(options, dict) else None
+        following = Path(before) if before else None
+
+
+def _seen(folder: Path, own: bool) -> tuple[set[str], set[str]] | None:
+    """Patients (of this study) and voxel hashes that a run learned from or was chosen by; None where it tells none."""
+    from medcl.imaging.image_list import read_image_list
+    from medcl.study.split_file import read_splits
+
+    splits = folder / "splits.csv"
+    listed = read_image_list(folder) or read_image_list(folder.parent)  # of a fold the run has the list
+    if not splits.is_file() or not listed:
+        return None
+    sides = read_splits(splits).of(1)
+    used = {patient for patient, side in sides.items() if side in ("train", "val")}
+    return (used if own else set()), {image.content for image in listed if image.patient in used}
+
+
+def _is_below(folder: Path, runs: Path) -> bool:
+    return runs.resolve() in folder.parents
