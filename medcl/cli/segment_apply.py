@@ -16,11 +16,11 @@ def summary(made: SegmentApplied) -> None:
     typer.echo(f"{counted(made.masks, 'mask')}{people} by the run {made.run}, {made.seconds:.1f} s ({rate} a second).")
     if made.segs:
         typer.echo(f"{counted(made.segs, 'DICOM SEG file')} beside them carry the patients' headers, names included.")
-    for case, problem in made.left_out:
-        typer.echo(f"Left out: {case}: {problem}")
+    for line in made.left_out_told:
+        typer.echo(f"Left out: {line}")
     typer.echo(f"Masks: {made.folder}")
-    if made.with_truth:
-        typer.echo("Next: medcl segment evaluate")
+    if made.evaluation:
+        typer.echo(f"Next: {made.evaluation}")
 
 
 command = door(SegmentApplyOptions, segment_apply, summary)

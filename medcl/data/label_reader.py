@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from medcl.data.samples import Samples
 from medcl.losses.cross_entropy_dice import UNLABELLED
 from medcl.study.errors import BadInput
+from medcl.study.label_values import values_in_words
 
 UNKNOWN = 254
 """Of values that are no class, while reading."""
@@ -58,7 +59,7 @@ class LabelReader:
         np.take(self._indices, values, out=out, mode="clip")  # any mode but "raise" writes without a copy
         if (out == UNKNOWN).any():
             found, counts = np.unique(values[out == UNKNOWN], return_counts=True)
-            told = ", ".join(f"{value} ({count:,} voxels)" for value, count in zip(found, counts, strict=True))
+            told = values_in_words(dict(zip(found.tolist(), counts.tolist(), strict=True)))
             raise BadInput(
                 f"{self._samples.cases[row]}: its mask holds label values that are no class: {told}. "
                 "Declare them under [labels] in medcl.toml, or correct the mask and run `medcl preprocess`."

@@ -21,6 +21,8 @@ from medcl.imaging.gunzip import DamagedGzip, gunzip
 from medcl.imaging.volume import Volume
 from medcl.study.errors import BadInput
 
+SUFFIXES = (".nii", ".nii.gz")
+
 _GZIP = b"\x1f\x8b"
 _NIBABEL: Any = nibabel  # its functions carry no types
 _HEADERS = {348: _NIBABEL.Nifti1Header, 540: _NIBABEL.Nifti2Header}
@@ -63,7 +65,12 @@ def _unpacked(content: bytes, path: Path) -> bytes:
 def _header(content: bytes, path: Path) -> Any:
     sizes = {int.from_bytes(content[:4], order) for order in ("little", "big")} & set(_HEADERS)
     if not sizes:
-        raise BadInput(f"{path}: is no NIfTI file, expected .nii or .nii.gz: convert it, or correct the column image.")
+        if path.name.endswith(SUFFIXES):
+            raise BadInput(
+                f"{path}: is no NIfTI file though it is named so, its content is another: copy it again from its "
+                "source, or convert it."
+            )
+        raise BadInput(f"{path}: is no NIfTI file, expected .nii or .nii.gz: convert it, or give another file.")
     size = sizes.pop()
     if len(content) < size:
         raise BadInput(f"{path}: is truncated inside its header ({len(content)} of {size} bytes): copy it again.")

@@ -7,6 +7,10 @@ The paper's L is cross-entropy and its w is 1. Ours by default: half cross-entro
 w(t) = W exp(-5 (1 - t)^2) while t goes from 0 to 1 (Laine and Aila, ICLR 2017). Options: a moving average of the
 network as the teacher (Tarvainen and Valpola, NeurIPS 2017), copy-paste mixing, a least confidence. With no unlabelled
 images and one decoder it is a plain U-Net.
+
+Labelled and unlabelled images pass the network apart, as in the code of CPS (Chen et al., CVPR 2021). Where batch norms
+see both, what pushes labelled voxels to the background pushes unlabelled ones away from it, since the mean of both is
+taken off: on ACDC with three labelled patients unlabelled images became foreground nearly everywhere.
 """
 
 from __future__ import annotations
@@ -137,10 +141,10 @@ class Ideal(nn.Module):
             supervised, taught = self._mixed(batch, labels, rows)
             counts = 2 * counts[1], 2 * counts[1]
         else:
-            logits = self.segmenter(batch.volumes)  # together, so that batch norms see labelled and unlabelled images
-            supervised = self._supervised(logits, labels)
+            # apart: batch norms over both would let the network tell labelled images by the unlabelled ones' cost
+            supervised = self._supervised(self.segmenter(batch.volumes[rows.labelled]), labels[rows.labelled])
             if counts[1]:
-                taught = self._taught(batch.volumes, logits, rows.unlabelled)
+                taught = self._taught(batch.volumes[rows.unlabelled])
         truth = whole_batch_mean(supervised.loss.sum(), counts[0])
         logs = {
             "loss_labelled": truth.detach(),
@@ -189,13 +193,13 @@ class Ideal(nn.Module):
         """Go on from `get_extra_state`."""
         self.steps_done = state["steps_done"]
 
-    def _taught(self, volumes: Tensor, logits: list[Tensor], rows: Tensor) -> _Taught:
+    def _taught(self, volumes: Tensor) -> _Taught:
         """What the decoders learn from each other, or from the average's."""
-        first, second = (each[rows] for each in logits)
+        first, second = self.segmenter(volumes)
         if self.average is None:
             result = cross_pseudo(first, second, self.options.confidence or None)
             return _Taught(result.loss.sum(), {"agreement": result.agreement.sum(), "taken": result.taken.sum()})
-        y1, y2 = self._decisions(volumes[rows])
+        y1, y2 = self._decisions(volumes)
         loss = decided_entropy(first, y2) + decided_entropy(second, y1)
         return _Taught(loss.sum(), _agreement(y1, y2))
 

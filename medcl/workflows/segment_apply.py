@@ -15,19 +15,10 @@ from medcl.study.errors import BadInput
 from medcl.study.folder import Study
 from medcl.study.plural import counted
 from medcl.study.runs import Run
-from medcl.study.segmentations import (
-    CARD,
-    METRICS_FILE,
-    NEW,
-    PAGE_FILE,
-    SUMMARY_FILE,
-    TABLE,
-    Segmentation,
-    read_segmentations,
-    write_segmentations,
-)
+from medcl.study.segmentations import NEW, Segmentation, write_segmentations
 from medcl.workflows.options import Options, flag
-from medcl.workflows.segment_remarks import Remarks
+from medcl.workflows.segment_folder import call_ended, make_room
+from medcl.workflows.segment_remarks import Remarks, alike
 from medcl.workflows.segment_run import KnownPatients, choose_run, refuse_unusable, trained_modalities
 
 if TYPE_CHECKING:
@@ -108,7 +99,9 @@ class SegmentApplied:
         run: whose network made them.
         masks, patients, segs: how many; patients 0 where files tell none, segs are the DICOM SEG files.
         with_truth: how many of the images have a mask to compare with.
+        evaluation: the command that compares them; "" where none has one.
         left_out: (case, problem) of images that could not be used, with --skip-bad.
+        left_out_told: the same in lines, one for each problem.
         seconds: it took.
     """
 
@@ -118,7 +111,9 @@ class SegmentApplied:
     patients: int
     segs: int
     with_truth: int
+    evaluation: str
     left_out: list[tuple[str, str]]
+    left_out_told: list[str]
     seconds: float
 
 
@@ -153,7 +148,7 @@ def segment_apply(options: SegmentApplyOptions) -> SegmentApplied:
     writer.refuse_inputs(jobs, [] if cohort is None else [Path(mask) for mask in cohort.frame["mask"] if mask])
     if options.dicom_seg and not any(job.source.image.is_dir() for job in jobs):
         raise BadInput("--dicom-seg: none of the images is a DICOM folder: leave the option out.")
-    _make_room(folder, options)
+    make_room(folder, (make(job.names["case"]) for job in jobs for make in writer.makes), options.overwrite)
     modalities = trained_modalities(saved, run.path)
     predictor = MaskPredictor(
         saved, options.decoder, options.batch_size, options.largest_component, modalities, regions
@@ -173,7 +168,9 @@ def segment_apply(options: SegmentApplyOptions) -> SegmentApplied:
     left_out = [(case, " ".join(problems)) for case, problems in bad.items()]
     if done:
         write_segmentations(folder, done, _card(run, saved, options, left_out))
-    _refuse_bad(bad, writer.without_seg, len(jobs), folder, options)
+    call_ended(folder)
+    told = alike(bad, {job.names["case"]: job.source.image for job in jobs})
+    _refuse_bad(len(bad), told, writer.without_seg, len(jobs), folder, options)
     for remark in [*remarks.sentences(), *(regions.remarks() if regions else [])]:
         log.info(remark)
     return SegmentApplied(
@@ -183,7 +180,9 @@ def segment_apply(options: SegmentApplyOptions) -> SegmentApplied:
         patients=len({row.patient for row in done} - {""}),
         segs=sum(row.image.is_dir() for row in done) - len(writer.without_seg) if options.dicom_seg else 0,
         with_truth=sum(row.truth is not None for row in done),
+        evaluation=_evaluation(study, folder, done),
         left_out=left_out,
+        left_out_told=told,
         seconds=time.monotonic() - started,
     )
 
@@ -193,9 +192,15 @@ def _study(options: SegmentApplyOptions) -> Study | None:
     try:
         return Study.find(options.study)
     except BadInput:
-        if options.study is None and options.files and options.run is not None and options.out is not None:
+        if options.study is not None or not options.files or (options.run is None and options.out is None):
+            raise
+        if options.run is not None and options.out is not None:
             return None
-        raise
+        missing = "--run FOLDER, the run" if options.run is None else "--out DIR, where the masks go"
+        raise BadInput(
+            f"{Path.cwd()} is no study folder: give {missing} (outside of a study files need both --run and --out), or "
+            "the study with --study DIR."
+        ) from None
 
 
 def _images(
@@ -235,25 +240,15 @@ def _folder(study: Study | None, run: Run, own: bool, options: SegmentApplyOptio
     return study.segmentations / (options.name or (run.name if side == "test" else f"{run.name}-{side}"))
 
 
-def _make_room(folder: Path, options: SegmentApplyOptions) -> None:
-    """Refuse a folder that is in use; with --overwrite remove what an earlier call wrote, and nothing else."""
-    if folder.exists() and not folder.is_dir():
-        raise BadInput(f"{folder} is a file, and the masks need a folder: give another with --name or --out.")
-    if not folder.is_dir() or not any(folder.iterdir()):
-        return
-    if not options.overwrite:
-        raise BadInput(
-            f"{folder} is not empty. Replace its masks with --overwrite, or give another with --name or --out."
-        )
-    if (folder / CARD).is_file():
-        rows, _ = read_segmentations(folder)
-        (folder / CARD).unlink()  # first: what is left is then no whole folder any more
-        for row in rows:
-            if row.prediction.parent == folder:
-                row.prediction.unlink(missing_ok=True)
-                (folder / f"{row.case}.dcm").unlink(missing_ok=True)
-    for name in (TABLE, METRICS_FILE, SUMMARY_FILE, PAGE_FILE):  # results of other masks would mislead
-        (folder / name).unlink(missing_ok=True)
+def _evaluation(study: Study | None, folder: Path, rows: Sequence[Segmentation]) -> str:
+    """The command that compares the masks with the truths that there are, on the sides of the split that there are."""
+    sides = {row.split for row in rows if row.truth is not None}
+    if not sides:
+        return ""
+    side = "test" if "test" in sides else sides.pop() if len(sides) == 1 else "all"
+    words = ["medcl segment evaluate"]
+    words += [] if study is not None and folder.parent == study.segmentations else [f"--segmentations {folder}"]
+    return " ".join(words if side == "test" else [*words, f"--split {side}"])
 
 
 def _row(mask: PredictedMask, target: Path, known: KnownPatients, truths: Mapping[str, str]) -> Segmentation:
@@ -288,23 +283,24 @@ def _card(
 
 
 def _refuse_bad(
-    bad: Mapping[str, tuple[str, ...]],
+    bad: int,
+    told: Sequence[str],
     without_seg: Mapping[str, str],
     images: int,
     folder: Path,
     options: SegmentApplyOptions,
 ) -> None:
     """Tell what is missing: as an error, or with --skip-bad, where there is anything else, as a note."""
-    told = [f"{case}: {problem}" for case, problem in without_seg.items()]
-    if options.skip_bad and len(bad) < images:
-        for line in told:
+    segs = [f"{case}: {problem}" for case, problem in without_seg.items()]
+    if options.skip_bad and bad < images:
+        for line in segs:
             log.warning(line)
         return
-    lines = [f"{case}: {problem}" for case, problems in bad.items() for problem in problems] + told
+    lines = [*told, *segs]
     if not lines:
         return
-    rest = images - len(bad)
-    heading = f"{len(bad)} of {counted(images, 'image')} cannot be segmented"
-    heading += f", and {counted(len(told), 'image')} cannot have a DICOM SEG." if told else "."
+    rest = images - bad
+    heading = f"{bad} of {counted(images, 'image')} cannot be segmented"
+    heading += f", and {counted(len(segs), 'image')} cannot have a DICOM SEG." if segs else "."
     last = f"{counted(rest, 'mask')} with their table {'is' if rest == 1 else 'are'} in {folder}"
     raise BadInput([heading, *lines, *([f"{last}; --skip-bad ends well so."] if rest else [])])

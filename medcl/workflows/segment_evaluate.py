@@ -185,8 +185,7 @@ def _checked(compared: Compared, options: SegmentEvaluateOptions) -> list[LabelC
     problems = [problem for each in looked for problem in each.problems]
     if not problems:
         known, scored = scored_classes(options.classes, compared, _truth_values(looked))
-        told = ", ".join(f"{each.value} = {each.name}" for each in known)
-        problems = unknown_values(pairs, {each.value for each in known}, told, compared.declared_in)
+        problems = unknown_values(pairs, known, compared.declared_in)
     if problems:
         more = len(problems) - _MOST_PROBLEMS
         raise BadInput([*problems[:_MOST_PROBLEMS], *([f"and {counted(more, 'more problem')}."] if more > 0 else [])])

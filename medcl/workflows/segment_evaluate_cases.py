@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from medcl.study.errors import BadInput
 from medcl.study.folder import COHORT, SETTINGS, Study
 from medcl.study.label_classes import LabelClass, classes_from_json, read_label_classes, unnamed_classes
+from medcl.study.label_values import classes_in_words
 from medcl.study.names import nearest
 from medcl.study.plural import counted
 
@@ -99,16 +100,9 @@ def from_segmentations(study: Study, name: str | None, split: str) -> Compared:
             "column mask with their label maps and run `medcl segment apply` again, or compare two folders with "
             "--truth and --prediction."
         )
-    notes = []
-    if len(pairs) < len(wanted):
-        notes.append(f"{counted(len(wanted) - len(pairs), 'image')} without a truth left out.")
-    circular = sum(pair.split == "train" for pair in pairs)
-    if circular:
-        notes.append(f"{counted(circular, 'case')} of training patients, whom the network has seen: no test of it.")
-    chosen = sum(pair.split == "val" for pair in pairs)
-    if chosen:
-        notes.append(f"{counted(chosen, 'case')} of validation patients, by whom the network was selected.")
-    notes += _strangers(pairs)
+    without = len(wanted) - len(pairs)
+    notes = [f"{counted(without, 'image')} without a truth left out."] if without else []
+    notes += [*_not_tests(pairs), *_strangers(pairs)]
     _refuse_missing(pairs)
     classes = classes_from_json(card.get("classes") or [])
     where = f"run {card['run']}" if card.get("run") else "segmentations.json"
@@ -120,13 +114,15 @@ def from_segmentations(study: Study, name: str | None, split: str) -> Compared:
 def from_folders(study: Study | None, truth: Path, prediction: Path, images: Path | None) -> Compared:
     """The masks of two folders with equal names.
 
+    Where the predictions are what `medcl segment apply` wrote, its table tells the side of the run's split.
+
     Args:
         study: whose cohort tells patients and images by the files' names; None without one.
         truth, prediction: the folders.
         images: of the images with the same names.
 
     Raises:
-        BadInput: a folder is missing, or holds a mask that the other does not.
+        BadInput: a folder is missing, or holds a mask that the other does not, or the table is damaged.
     """
     found = {flag: _files(folder, flag) for flag, folder in (("--truth", truth), ("--prediction", prediction))}
     behind = _files(images, "--images") if images else {}
@@ -141,13 +137,15 @@ def from_folders(study: Study | None, truth: Path, prediction: Path, images: Pat
     if problems:
         raise BadInput(problems)
     known = _cohort_rows(study)
+    rows, card = _applied(prediction)
     pairs = []
     for case in sorted(found["--truth"]):
-        row = known.get(case, {})
+        applied = rows.get(case)
+        row = known.get(case) or (vars(applied) if applied else {})
         image = behind.get(case) or (Path(row["image"]) if row and Path(row["image"]).exists() else None)
         names = {column: str(row.get(column) or "") for column in ("patient", "exam", "sequence")}
-        pairs.append(Pair(case, **names, split="", image=image, truth=found["--truth"][case],
-                          prediction=found["--prediction"][case]))  # fmt: skip
+        pairs.append(Pair(case, **names, split=applied.split if applied else "", image=image,
+                          truth=found["--truth"][case], prediction=found["--prediction"][case]))  # fmt: skip
     classes = read_label_classes(study) if study else []
     return Compared(
         prediction.resolve().name,
@@ -155,8 +153,8 @@ def from_folders(study: Study | None, truth: Path, prediction: Path, images: Pat
         pairs,
         classes,
         f"{SETTINGS} [labels]" if classes else "",
-        {},
-        _strangers(pairs),
+        card,
+        [*_not_tests(pairs), *_strangers(pairs)],
     )
 
 
@@ -186,15 +184,23 @@ def scored_classes(
     Raises:
         BadInput: a word is no class.
     """
+    from medcl.imaging.suspicions import MOST_LABELS
+
     named = dict(_value_and_name(word) for word in words if "=" in word)
     known = compared.classes
     if known and named:
         raise BadInput(
-            f"--classes: names are declared already, in {compared.declared_in}: give {_told(known)} by name or value."
+            f"--classes: names are declared already, in {compared.declared_in}: give {classes_in_words(known)} by name "
+            "or value."
         )
     if not known:
         values = {*truth_values, *named, *(int(word) for word in words if word.isdecimal() and int(word) > 0)}
         known = [replace(each, name=named.get(each.value, each.name)) for each in unnamed_classes(values)]
+    if not words and not compared.classes and len(known) > MOST_LABELS:
+        raise BadInput(
+            f"The truths hold {len(known):,} different labels, which looks like images instead of masks: give the "
+            "folder of masks, or name the classes with --classes VALUE=NAME."
+        )
     if not known:
         raise BadInput("No truth holds a label above 0: there is nothing to score. Are these the right masks?")
     keys = {key: each for each in known for key in (str(each.value), each.name.casefold())}
@@ -203,7 +209,7 @@ def scored_classes(
     if unknown:
         near = nearest(unknown[0], [each.name for each in known])
         hint = f" Nearest: {', '.join(near)}." if near else ""
-        raise BadInput(f"--classes {', '.join(unknown)}: no such class; there are {_told(known)}.{hint}")
+        raise BadInput(f"--classes {', '.join(unknown)}: no such class; there are {classes_in_words(known)}.{hint}")
     chosen = {keys[key].value for _, key in wanted}
     return known, [each for each in known if not words or each.value in chosen]
 
@@ -222,6 +228,18 @@ def _folder(study: Study, name: str) -> Path:
 def _pair(row: Segmentation) -> Pair:
     assert row.truth is not None
     return Pair(row.case, row.patient, row.exam, row.sequence, row.split, row.image, row.truth, row.prediction)
+
+
+def _not_tests(pairs: Sequence[Pair]) -> list[str]:
+    """What is to be said of cases that the network knows."""
+    notes = []
+    circular = sum(pair.split == "train" for pair in pairs)
+    if circular:
+        notes.append(f"{counted(circular, 'case')} of training patients, whom the network has seen: no test of it.")
+    chosen = sum(pair.split == "val" for pair in pairs)
+    if chosen:
+        notes.append(f"{counted(chosen, 'case')} of validation patients, by whom the network was selected.")
+    return notes
 
 
 def _strangers(pairs: Sequence[Pair]) -> list[str]:
@@ -265,6 +283,16 @@ def _files(folder: Path, flag: str) -> dict[str, Path]:
     return found
 
 
+def _applied(folder: Path) -> tuple[dict[str, Segmentation], dict[str, Any]]:
+    """What `medcl segment apply` noted of a folder's masks, by case, and its card; nothing of other folders."""
+    from medcl.study.segmentations import CARD, read_segmentations
+
+    if not (folder / CARD).is_file():
+        return {}, {}
+    rows, card = read_segmentations(folder)
+    return {row.case: row for row in rows if row.prediction.parent == folder.absolute()}, card
+
+
 def _cohort_rows(study: Study | None) -> dict[str, dict[Any, Any]]:
     if study is None or not study.cohort_file.is_file():
         return {}
@@ -279,10 +307,6 @@ def _value_and_name(word: str) -> tuple[int, str]:
     if not value.isdecimal() or int(value) < 1 or not name:
         raise BadInput(f"--classes {word}: expected VALUE=NAME, such as 3=liver.")
     return int(value), name
-
-
-def _told(classes: Sequence[LabelClass]) -> str:
-    return ", ".join(f"{each.value} = {each.name}" for each in classes)
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -11,11 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medcl.evaluation.segmentation import ClassScores, class_scores
+from medcl.figures.segmentation.plane_names import plane_names
 from medcl.figures.segmentation.views import View, views
 from medcl.imaging.geometry import describe_grid, same_grid
 from medcl.imaging.labels import decode_labels
 from medcl.imaging.nifti import read_bytes
+from medcl.imaging.suspicions import MOST_LABELS
 from medcl.study.errors import BadInput
+from medcl.study.label_classes import LabelClass
+from medcl.study.label_values import classes_in_words, values_in_words
 from medcl.workflows.segment_evaluate_cases import Pair
 
 if TYPE_CHECKING:
@@ -83,7 +87,13 @@ def look(pair: Pair) -> Looked:
             f"{describe_grid(prediction.shape, prediction.affine)}. Bring the prediction to the truth's grid with "
             "nearest neighbour."
         )
-    return Looked(tuple(problems), _counts(truth.voxels), _counts(prediction.voxels))
+    counts = [_counts(mask.voxels) for mask in masks]
+    for file, mask, found in zip((pair.truth, pair.prediction), masks, counts, strict=True):
+        if len(found) > MOST_LABELS and _is_the_image(mask, pair.image):
+            problems.append(
+                f"{file}: holds {len(found):,} different labels; its voxels are those of the image: give the mask."
+            )
+    return Looked(tuple(problems), *counts)
 
 
 def measure(job: MeasureJob) -> Measured:
@@ -100,7 +110,8 @@ def measure(job: MeasureJob) -> Measured:
     if not job.draw:
         return Measured(scores, (), "")
     image, remark = _image(pair.image, truth)
-    return Measured(scores, views(image, truth.voxels, prediction.voxels, job.values, truth.spacing), remark)
+    planes = views(image, truth.voxels, prediction.voxels, job.values, truth.spacing, plane_names(truth.affine))
+    return Measured(scores, planes, remark)
 
 
 def _counts(labels: NDArray[Any]) -> dict[int, int]:
@@ -124,23 +135,33 @@ def _image(path: Path | None, truth: Volume) -> tuple[NDArray[np.float32] | None
     return image.voxels, ""
 
 
-def unknown_values(looked: Sequence[tuple[Pair, Looked]], known: set[int], classes: str, declared_in: str) -> list[str]:
+def _is_the_image(mask: Volume, path: Path | None) -> bool:
+    image, _ = _image(path, mask)
+    return image is not None and bool((mask.voxels == image).all())
+
+
+def unknown_values(looked: Sequence[tuple[Pair, Looked]], classes: Sequence[LabelClass], declared_in: str) -> list[str]:
     """A sentence for each mask that holds a value which is no class, with the counts.
 
     Args:
         looked: at all pairs.
-        known: values of the classes.
-        classes: in words.
+        classes: that there are.
         declared_in: where they are declared, "" where they are what the truths hold.
     """
     where, do = "found in the truths", "Name them with --classes VALUE=NAME, or correct the mask"
     if declared_in:
         where, do = f"of {declared_in}", "Declare them there, or correct the mask"
+    known, there = {each.value for each in classes}, classes_in_words(classes)
     said = []
     for pair, found in looked:
         for file, counts in ((pair.truth, found.truth), (pair.prediction, found.prediction)):
             unknown = {value: count for value, count in counts.items() if value and value not in known}
             if unknown:
-                told = ", ".join(f"{value} ({count:,} voxels)" for value, count in sorted(unknown.items()))
-                said.append(f"{file}: holds label values that are no class: {told}. Classes {where}: {classes}. {do}.")
+                told = values_in_words(unknown)
+                many = (
+                    f" It holds {len(counts):,} different labels: is it an image?" if len(counts) > MOST_LABELS else ""
+                )
+                said.append(
+                    f"{file}: holds label values that are no class: {told}.{many} Classes {where}: {there}. {do}."
+                )
     return said

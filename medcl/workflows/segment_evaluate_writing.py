@@ -134,6 +134,8 @@ def evaluation_page(found: Evaluation, no_ids: bool) -> str:
     run = {"Run": str(compared.card["run"])} if compared.card.get("run") else {}
     split = {"Split": found.split} if found.split else {}
     made = {"Segmentations": compared.name, **run, **split}
+    several = len(set(found.patients)) > 1
+    drawn = {"Intervals": f"{DRAWS:,} bootstrap draws of patients, seed {found.seed}"} if several else {}
     scored = ", ".join(f"{each.value} = {each.name}" for each in found.classes)
     return segmentation_page(
         _cases(found, no_ids),
@@ -146,7 +148,7 @@ def evaluation_page(found: Evaluation, no_ids: bool) -> str:
         facts={
             **made,
             "Classes (label value = name)": scored,
-            "Intervals": f"{DRAWS:,} bootstrap draws of patients, seed {found.seed}",
+            **drawn,
             "Numbers": f"{METRICS_FILE} (each case and class, in mm and voxels) and {SUMMARY_FILE}, beside this page",
         },
         said=compared.notes,

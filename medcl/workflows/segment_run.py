@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,10 +30,12 @@ class KnownPatients:
     Attributes:
         splits: by patient; empty for a run of another study, whose P001 is not this study's.
         contents: split by hash of the image's voxels: an image that the run knew is known again under any name.
+        cases: the names that it knew such voxels by.
     """
 
     splits: Mapping[str, str]
     contents: Mapping[str, str]
+    cases: Mapping[str, set[str]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, run: Run, own: bool) -> KnownPatients:
@@ -45,8 +47,12 @@ class KnownPatients:
         if not file.is_file() and not own:  # a run that was handed on without it
             return cls({}, {})
         splits = read_splits(file).of(1)
-        contents = {image.content: splits.get(image.patient, NEW) for image in read_image_list(run.path)}
-        return cls(splits if own else {}, contents)
+        images = read_image_list(run.path)
+        contents = {image.content: splits.get(image.patient, NEW) for image in images}
+        cases: dict[str, set[str]] = {}
+        for image in images:
+            cases.setdefault(image.content, set()).add(image.case)
+        return cls(splits if own else {}, contents, cases)
 
     def split_of(self, patient: str, content: str) -> str:
         """train, val, test or new."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,6 +34,11 @@ class MaskWriter:
     run: str
     dicom_seg: bool
     without_seg: dict[str, str] = field(default_factory=dict, init=False)
+
+    @property
+    def makes(self) -> tuple[Callable[[str], Path], ...]:
+        """Every kind of file that a case may get."""
+        return (self.target, self.seg_target) if self.dicom_seg else (self.target,)
 
     def target(self, case: str) -> Path:
         """The mask's file."""

@@ -160,7 +160,7 @@ def build(prepared: PreparedSegmentation, options: SegmentTrainOptions) -> MadeS
             empty_share=options.empty_slices,
         ),
     )
-    _refuse_small_batches(task, mixes=options.mix != "none")
+    _refuse_small_batches(task)
     seed_everything(options.seed)  # the method's first weights follow the seed
     method = _method(prepared, options, task)
     loader = Loader(
@@ -319,12 +319,13 @@ def _augmentation(options: SegmentTrainOptions) -> Augmentation:
     )
 
 
-def _refuse_small_batches(task: SegmentationTask, mixes: bool) -> None:
-    """Refuse batches of which a rank would get nothing, or nothing labelled to mix with."""
-    processes = world_size()
-    if task.batch_size < processes or (mixes and processes > 1 and task.labelled_images < processes):
+def _refuse_small_batches(task: SegmentationTask) -> None:
+    """Refuse batches of which a rank would get nothing, or nothing of a kind: all go through the network as often."""
+    processes, labelled = world_size(), task.labelled_images
+    unlabelled = task.batch_size - labelled
+    if labelled < processes or 0 < unlabelled < processes:
         raise BadInput(
-            f"A batch of {task.batch_size} images ({task.labelled_images} labelled) cannot be shared among "
+            f"A batch of {labelled} labelled and {unlabelled} unlabelled images cannot be shared among "
             f"{processes} processes. Use fewer --gpus or --nodes, or a larger --batch-size."
         )
 

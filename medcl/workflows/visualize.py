@@ -336,4 +336,10 @@ def _facts(study: Study, table: FeatureTable, shown: _Shown, options: VisualizeO
         facts["Rows"] += "; features and values are means over an exam's sequences"
     if card.get("folds"):
         facts["Fold"] = str(int(table.folds[0]))
-    return {**facts, "Colour": f"{shown.colouring.name}, scale {options.scale}", "Seed": str(options.seed)}
+    return {**facts, "Colour": _colours(shown.colouring, options.scale), "Seed": str(options.seed)}
+
+
+def _colours(colouring: Colouring, scale: str) -> str:
+    """What the points are coloured by, and with which colours."""
+    palette = f"scale {scale}" if colouring.kind == "numeric" else "classes in the colours of Okabe and Ito"
+    return f"{colouring.name}, {palette}"

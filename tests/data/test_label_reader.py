@@ -37,6 +37,11 @@ def test_values_that_are_no_class_are_refused_with_their_counts() -> None:
         read(CLASSES[:14])
 
 
+def test_of_many_such_values_the_first_are_told() -> None:
+    with pytest.raises(BadInput, match=r"108 \(48 voxels\) and 8 more values\. Declare"):
+        read((9999,))
+
+
 def test_16_bits_are_read() -> None:
     samples = labelled_study()
     values = np.zeros((4, 12, 16), np.uint16)

@@ -52,12 +52,13 @@ def gradients(module: nn.Module, loss: Tensor) -> list[Tensor]:
 
 def test_the_papers_loss_by_hand() -> None:
     made, network = batch(), segmenter()
-    first, second = network(made.volumes)
     assert made.labels is not None
     known, truth = torch.from_numpy(LABELLED), made.labels[LABELLED][:, 0]
-    expected = cross_entropy(first[known], truth) + cross_entropy(second[known], truth)
-    y1, y2 = first[~known].argmax(dim=1), second[~known].argmax(dim=1)
-    consistency = cross_entropy(first[~known], y2) + cross_entropy(second[~known], y1)
+    first, second = network(made.volumes[known])
+    expected = cross_entropy(first, truth) + cross_entropy(second, truth)
+    first, second = network(made.volumes[~known])
+    y1, y2 = first.argmax(dim=1), second.argmax(dim=1)
+    consistency = cross_entropy(first, y2) + cross_entropy(second, y1)
     found = step(FAITHFUL, made, segmenter())
     assert found.loss.item() == pytest.approx((expected + consistency).item(), rel=1e-9)
     assert float(found.logs["loss_labelled"]) == pytest.approx(expected.item(), rel=1e-9)
@@ -71,6 +72,17 @@ def test_both_decoders_and_the_encoder_learn_from_unlabelled_images() -> None:
         with_it = gradients(getattr(networks[0], part), step(FAITHFUL, network=networks[0]).loss)
         without = gradients(getattr(networks[1], part), step(replace(FAITHFUL, weight=0.0), network=networks[1]).loss)
         assert any(not torch.equal(a, b) for a, b in zip(with_it, without, strict=True))
+
+
+def test_labelled_images_do_not_feel_which_unlabelled_ones_are_beside_them() -> None:
+    """In training, batch norms of one pass over both would; the twin is such a pass."""
+    made = batch()
+    other = replace(made, volumes=made.volumes.clone())
+    other.volumes[~torch.from_numpy(LABELLED)] += 3
+    losses = [float(step(replace(FAITHFUL, weight=0.0), each).loss) for each in (made, other)]
+    assert losses[0] == losses[1]
+    together = [float(segmenter()(each.volumes)[0][LABELLED].sum()) for each in (made, other)]
+    assert together[0] != together[1]
 
 
 def test_an_unlabelled_images_mask_is_never_learned_from() -> None:

@@ -332,6 +332,7 @@ def test_what_was_cut_or_is_empty_or_shifted_is_told(
     caplog.set_level("INFO", "medcl")
     change_card(made.run, Recipe(size=(1, 16, 16), slices="axial"), spacing=[1.0, 3.0, 1.0])
     apply(made)
+    assert "larger than what the run's --slice-size holds" in caplog.text
     assert "was not looked at and is background (P3, P4)" in caplog.text
     assert "another voxel spacing" in caplog.text
 

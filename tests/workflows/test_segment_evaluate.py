@@ -271,6 +271,60 @@ def test_two_folders_in_a_study_know_its_patients(tmp_path: Path) -> None:
     assert metrics(made.folder)[0]["exam"] == "ED"
 
 
+def test_a_folder_that_apply_wrote_tells_whom_the_network_knows(tmp_path: Path) -> None:
+    root = write_study(tmp_path, ("train", "val", "test", "new"))
+    folders = {"truth": root / "masks", "prediction": root / "segmentations/ideal"}
+    made = run(root, **folders, name="a")
+    assert [row["split"] for row in metrics(made.folder)[::2]] == ["train", "val", "test", "new"]
+    assert [note.split()[3] for note in made.notes] == ["training", "validation"]
+    assert json.loads((made.folder / "metrics.json").read_text(encoding="utf-8"))["run"] == "segment-ideal"
+    # the broken twin: the same masks without their table
+    (root / "segmentations/ideal/segmentations.json").unlink()
+    assert run(root, **folders, name="b").notes == []
+
+
+def test_images_instead_of_masks_are_refused_in_few_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = write_study(tmp_path)
+    numbers = np.arange(np.prod(SHAPE)).reshape(SHAPE).astype(np.float32)
+    for file in (root / "images").iterdir():
+        save(file, numbers)
+    with pytest.raises(BadInput) as caught:
+        run(root, truth=root / "masks", prediction=root / "images")
+    assert "holds 720 different labels; its voxels are those of the image" in str(caught.value)
+    assert len(str(caught.value)) < 1500
+    for file in (root / "images").iterdir():
+        save(root / "other" / file.name, numbers[::-1])
+    with pytest.raises(BadInput, match="It holds 720 different labels: is it an image") as caught:
+        run(root, truth=root / "masks", prediction=root / "other")
+    assert "8 (1 voxel)" in str(caught.value)
+    assert "and 709 more values" in str(caught.value)  # 0, 1 and 3 are known
+    (tmp_path / "nowhere").mkdir()
+    monkeypatch.chdir(tmp_path / "nowhere")
+    monkeypatch.setattr("medcl.workflows.segment_evaluate_cases.study_or_none", lambda path: None)
+    with pytest.raises(BadInput, match="The truths hold 719 different labels, which looks like images"):
+        run(None, truth=root / "other", prediction=root / "other")
+
+
+def test_of_one_patient_no_interval_is_spoken_of(tmp_path: Path) -> None:
+    html = (run(write_study(tmp_path, ("val", "val", "val", "test"))).page or Path()).read_text(encoding="utf-8")
+    assert "interval" not in html.casefold()
+    assert "draws of patients" not in html
+    several = (run(write_study(tmp_path / "more")).page or Path()).read_text(encoding="utf-8")
+    assert "95% interval" in several
+
+
+def test_stacks_that_are_not_axial_are_named_so(tmp_path: Path) -> None:
+    root = write_study(tmp_path)
+    short = np.array([[0.0, 0, 8, 0], [0, 1.5, 0, 0], [-1.5, 0, 0, 0], [0, 0, 0, 1]])
+    for folder in ("masks", "segmentations/ideal", "images"):
+        for file in (root / folder).glob("*.nii.gz"):
+            save(file, np.asarray(nibabel.load(file).dataobj), short)
+    html = (run(root).page or Path()).read_text(encoding="utf-8")
+    assert re.search(r"slice \d of 6", html)
+    assert "sagittal 1 of" not in html
+    assert not re.search(r"sagittal \d+ of", html)
+
+
 def test_folders_that_do_not_match_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     folders = two_folders(tmp_path)
@@ -285,7 +339,7 @@ def test_folders_that_do_not_match_are_refused(tmp_path: Path, monkeypatch: pyte
     save(tmp_path / "true/c1.nii.gz", mask())
     save(tmp_path / "found/extra.nii", values)
     save(tmp_path / "true/extra.nii", mask())
-    with pytest.raises(BadInput, match=r"9 \(1 voxels\)\. Classes found in the truths: 1 = label 1"):
+    with pytest.raises(BadInput, match=r"9 \(1 voxel\)\. Classes found in the truths: 1 = label 1"):
         run(None, **folders)
     assert run(None, **folders, classes=["9=stone", "1"]).cases == 4
 

@@ -295,7 +295,14 @@ def test_footer_lets_others_make_the_same_page(study: Path) -> None:
     ):
         assert words in html
     assert "<dt>Seed</dt><dd>7</dd>" in html
+    assert "<dt>Colour</dt><dd>screat, scale viridis</dd>" in html
     assert str(study) not in html
+
+
+def test_the_footer_names_the_colours_that_are_used(study: Path) -> None:
+    html = html_of(draw(study, color="rejection"))
+    assert "<dd>rejection, classes in the colours of Okabe and Ito</dd>" in html
+    assert "viridis" not in html.split("<dt>Colour</dt>")[1]
 
 
 def test_a_single_map_takes_the_width_of_the_page(study: Path) -> None:

@@ -105,7 +105,7 @@ def _slices(entries: Sequence[StoredVolume], recipe: Recipe) -> dict[str, str]:
     planes = Counter(plane_of(entry.matrix) for entry in entries)
     told = ", ".join(f"{plane} {count:,}" for plane, count in planes.most_common())
     each = low if low == high else f"{low} to {high}"
-    return {"Number of slices": f"{sum(counts):,}, {each} an image", "Images by plane": told}
+    return {"Number of slices": f"{sum(counts):,}, {each} an image", "Images by nearest plane": told}
 
 
 def _counts(images: Sequence[QualityImage], recipe: Recipe) -> dict[str, str]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 
 from medcl.figures.labels import SPLITS
-from medcl.figures.segmentation.case import EMPTY, DrawnClass, ScoredCase, ScoredClass, shown
+from medcl.figures.segmentation.case import EMPTY, DrawnClass, ScoredCase, ScoredClass, millilitres, shown
 from medcl.figures.segmentation.pictures import pictures
 
 STYLE = """
@@ -31,11 +31,11 @@ STYLE = """
 
 COLUMNS = {
     "dice": "Dice",
-    "hd95_mm": "HD95",
-    "hd_mm": "HD",
-    "assd_mm": "ASSD",
-    "asd_prediction_to_truth_mm": "Pred. → truth",
-    "asd_truth_to_prediction_mm": "Truth → pred.",
+    "hd95_mm": "HD95 mm",
+    "hd_mm": "HD mm",
+    "assd_mm": "ASSD mm",
+    "asd_prediction_to_truth_mm": "Pred. → truth mm",
+    "asd_truth_to_prediction_mm": "Truth → pred. mm",
 }
 """Headings of a card's table, by metric."""
 
@@ -77,7 +77,7 @@ def _card(case: ScoredCase, place: int, classes: Sequence[DrawnClass]) -> str:
 
 def _row(number: int, kind: DrawnClass, scored: ScoredClass) -> str:
     name = f'<th scope="row">{class_name(number, kind)}</th>'
-    volumes = "".join(f'<td class="number">{ml:.3g}</td>' for ml in (scored.truth_ml, scored.prediction_ml))
+    volumes = "".join(f'<td class="number">{millilitres(ml)}</td>' for ml in (scored.truth_ml, scored.prediction_ml))
     if scored.empty:
         return f'<tr>{name}<td class="empty" colspan="{len(COLUMNS)}">{EMPTY[scored.empty]}</td>{volumes}</tr>'
     cells = "".join(f'<td class="number">{shown(metric, scored.values[metric])}</td>' for metric in COLUMNS)

@@ -80,3 +80,8 @@ def shown(metric: str, value: float) -> str:
     if value != value:
         return "–"
     return f"{value:.3f}" if metric == DICE else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def millilitres(volume: float) -> str:
+    """A volume as pages write it: to three digits, whole mL from 100 on: 0.0123, 45.6, 2,734."""
+    return f"{volume:,.0f}" if volume >= 99.95 else f"{volume:.3g}"

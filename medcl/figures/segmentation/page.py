@@ -8,6 +8,7 @@ from medcl.figures.page import fact_list, footer, notes, page
 from medcl.figures.quality.table import STYLE as TABLE_STYLE
 from medcl.figures.segmentation import card, pictures, strip_plot, tables
 from medcl.figures.segmentation.case import DICE, HD95, DrawnClass, ScoredCase, ScoredClass, shown, worst_first
+from medcl.figures.segmentation.plane_names import MOST_TILT_DEGREES
 from medcl.figures.segmentation.strip_plot import Strip
 from medcl.figures.segmentation.tables import SummaryRow
 from medcl.figures.segmentation.views import AROUND_MM
@@ -25,15 +26,20 @@ READING = (
     "Cases come with the lowest mean Dice first, of equal ones that with the greater mean HD95.",
     "Planes go through the slices in which most voxels differ from the truth (where none does, in which most are "
     f"labelled), cut to what is labelled and at least {AROUND_MM:g} mm around it. The patient's right is on the left, "
-    "front is on the left of the sagittal plane. Slices are counted from the feet, from the back and from the left.",
+    "front is on the left of the sagittal plane. Slices are counted from the feet, from the back and from the left. "
+    "Where slices are not axial, or the image is tilted by more than "
+    f"{MOST_TILT_DEGREES:g} degrees, planes are called by the stack (slice, across the slices) and hang nearest to so.",
     "Truth is outlined solid, prediction dashed; the number within an outline is that of the class in the tables. "
     "Outlines follow the voxels' edges.",
     "Plots: every point a case (point at it for its name), the box from the first to the third quartile, the thick "
     "line the median.",
-    "Intervals: 95% bootstrap percentile intervals of the mean, drawn by patient, since images of one patient resemble "
-    "each other. ± is the standard deviation over the cases.",
+    "± is the standard deviation over the cases.",
     "A class in neither mask is undefined and left out of means. Where it is in one mask only, Dice is 0 and every "
     "distance is the image's diagonal.",
+)
+INTERVALS = (
+    "Intervals: 95% bootstrap percentile intervals of the mean, drawn by patient, since images of one patient resemble "
+    "each other."
 )
 
 
@@ -65,6 +71,7 @@ def segmentation_page(
     order = worst_first(cases)
     dice = summary[-1].cells[DICE]
     between = f" (95% interval {shown(DICE, dice.low)} to {shown(DICE, dice.high)})" if dice.low == dice.low else ""
+    intervals = [INTERVALS] if people > 1 else []
     body = [
         fact_list(head, "facts head"),
         notes("Before you read on", said),
@@ -75,7 +82,9 @@ def segmentation_page(
         card.cards(cases, order, classes),
         "<h2>All cases</h2>",
         tables.case_table(cases, order, classes),
-        notes("How to read this page", [*READING, *(f"{title}: {words}" for title, words in about.items())]),
+        notes(
+            "How to read this page", [*READING, *intervals, *(f"{title}: {words}" for title, words in about.items())]
+        ),
         footer(facts),
     ]
     return page(
@@ -103,15 +112,17 @@ def _plots(cases: Sequence[ScoredCase], classes: Sequence[DrawnClass]) -> str:
 
     plots = ""
     for metric, title in ((DICE, "Dice"), (HD95, "HD95 in mm")):
-        rows = strips(metric)
+        every = strips(metric)
+        rows = [strip for strip in every if any(value == value for value in strip.values)]
+        if not rows:
+            continue
         known = [value for strip in rows for value in strip.values if value == value]
-        if known:
-            limits = (min(int(min(known) * 10) / 10, 0.9), 1.0) if metric == DICE else (0.0, max(*known, 1.0))
-            without = sum(any(_stands_in(each) for each in case.classes) for case in cases) if metric == HD95 else 0
-            below = (
-                f"Without {counted(without, 'case')} in which a class is in one of the masks only." if without else ""
-            )
-            plots += strip_plot.strip_plot(title, rows, limits, below)
+        limits = (min(*known, 0.9), 1.0) if metric == DICE else (0.0, max(*known, 1.0))
+        without = sum(any(_stands_in(each) for each in case.classes) for case in cases) if metric == HD95 else 0
+        below = [f"Without {counted(without, 'case')} in which a class is in one of the masks only."] if without else []
+        blank = ", ".join(strip.name for strip in every if all(value != value for value in strip.values))
+        below += [f"Without a value: {blank}."] if blank else []
+        plots += strip_plot.strip_plot(title, rows, strip_plot.round_limits(*limits), " ".join(below))
     return f'<div class="strips">{plots}</div>' if plots else ""
 
 

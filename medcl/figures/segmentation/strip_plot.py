@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -27,6 +28,7 @@ WIDTH, LEFT, RIGHT, TOP, ROW = 620, 150, 14, 8, 46
 
 _POINTS_HIGH, _BOX_HIGH = 20, 12
 _MOST_LETTERS = 22
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,17 @@ def strip_plot(title: str, strips: Sequence[Strip], limits: tuple[float, float],
         f'<figure><h3>{escape(title)}</h3><svg viewBox="0 0 {WIDTH} {bottom + 24}" role="img" aria-label="{said}">'
         f"{axis}{''.join(rows)}</svg>{f'<figcaption>{escape(below)}</figcaption>' if below else ''}</figure>"
     )
+
+
+def round_limits(low: float, high: float) -> tuple[float, float]:
+    """Limits that hold both numbers and lie on ticks themselves."""
+    while True:
+        first, second = ticks(low, high)[:2]
+        step = second - first
+        wider = math.floor(low / step + _ROUNDING) * step, math.ceil(high / step - _ROUNDING) * step
+        if wider == (low, high):
+            return wider
+        low, high = wider
 
 
 def _spread(count: int) -> float:

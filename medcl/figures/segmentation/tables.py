@@ -76,11 +76,12 @@ def summary_table(rows: Sequence[SummaryRow], classes: Sequence[DrawnClass], tit
         titles: of the metrics that are shown.
     """
     heads = "".join(f'<th scope="col">{escape(title)}</th>' for title in titles.values())
+    several = any(cell.low == cell.low for row in rows for cell in row.cells.values())
     body = "".join(
         '<tr><th scope="row">'
         + (class_name(place + 1, classes[place]) if place < len(classes) else escape(row.name))
         + "</th>"
-        + "".join(f"<td>{_cell(metric, row.cells[metric])}</td>" for metric in titles)
+        + "".join(f"<td>{_cell(metric, row.cells[metric], several)}</td>" for metric in titles)
         + f"<td>{escape(row.empty or 'none')}</td></tr>"
         for place, row in enumerate(rows)
     )
@@ -128,12 +129,14 @@ def case_table(cases: Sequence[ScoredCase], order: Sequence[int], classes: Seque
     )
 
 
-def _cell(metric: str, cell: SummaryCell) -> str:
+def _cell(metric: str, cell: SummaryCell, several: bool) -> str:
+    """Of one patient there is no interval anywhere, and none is spoken of."""
     if cell.mean != cell.mean:
         return "–"
     spread = f" ± {shown(metric, cell.deviation)}" if cell.deviation == cell.deviation else ""
-    between = f"95% {shown(metric, cell.low)} to {shown(metric, cell.high)}" if cell.low == cell.low else "no interval"
-    return f"{shown(metric, cell.mean)}{spread}<small>median {shown(metric, cell.median)}; {between}</small>"
+    between = f"; 95% {shown(metric, cell.low)} to {shown(metric, cell.high)}" if cell.low == cell.low else ""
+    between = between or ("; no interval" if several else "")
+    return f"{shown(metric, cell.mean)}{spread}<small>median {shown(metric, cell.median)}{between}</small>"
 
 
 def _head(title: str, is_number: bool = False) -> str:

@@ -49,7 +49,7 @@ class View:
     """One plane.
 
     Attributes:
-        plane: axial, coronal or sagittal.
+        plane: axial, coronal or sagittal, or its name in the stack.
         place, of: the slice, from 1, and how many there are (from the feet, from the back, from the left).
         picture: the image; None where there is none.
         rows, columns: voxels shown.
@@ -75,6 +75,7 @@ def views(
     prediction: NDArray[Any],
     classes: Sequence[int],
     spacing: Sequence[float],
+    names: Sequence[str] = PLANES,
 ) -> tuple[View, ...]:
     """The three planes of a volume, or the one of a 2D image.
 
@@ -83,6 +84,7 @@ def views(
         truth, prediction: (Z, Y, X) label values.
         classes: values that are drawn.
         spacing: mm along z, y, x.
+        names: of the planes across z, y, x.
     """
     true, found = (np.where(np.isin(mask, classes), mask, 0) for mask in (truth, prediction))
     centre = place_of_disagreement(true, found)
@@ -97,7 +99,7 @@ def views(
         rows, columns = planes[0].shape
         made.append(
             View(
-                PLANES[axis],
+                names[axis],
                 centre[axis] + 1,
                 true.shape[axis],
                 None if image is None else _picture(np.asarray(image[cut])[::-1, ::-1], white),

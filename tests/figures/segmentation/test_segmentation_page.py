@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from medcl.figures.page import RESEARCH_USE
-from medcl.figures.segmentation.case import DrawnClass, ScoredCase, shown, worst_first
+from medcl.figures.segmentation.case import DrawnClass, ScoredCase, millilitres, shown, worst_first
 from medcl.figures.segmentation.page import segmentation_page
 from tests.figures.quality.quality_cases import browsed
 from tests.figures.segmentation.segmentation_cases import CLASSES, TITLES, SvgChecker, case, scored, summary
@@ -54,6 +54,7 @@ def test_a_card_tells_the_metrics_what_is_empty_and_the_remark() -> None:
     articles = dict(zip(ORDER, re.findall(r"<article.*?</article>", html), strict=True))
     assert '<td class="number">0.900</td><td class="number">3.00</td>' in articles[0]
     assert "Training patient" in articles[0]
+    assert '<th scope="col" class="number">HD95 mm</th>' in articles[0]
     assert "not in the prediction: Dice 0, distances are the image&#x27;s diagonal" in articles[3].replace(
         "'", "&#x27;"
     )
@@ -80,6 +81,15 @@ def test_distances_that_stand_for_an_empty_mask_are_not_drawn() -> None:
     assert "Without" not in made(CASES[:2])
 
 
+def test_a_class_without_a_distance_has_no_row_and_is_named() -> None:
+    html = made([case("P1", 0.5, empty="prediction"), case("P2", 0.6, empty="truth")])
+    dice, hd95 = re.findall(r"<figure><h3>.*?</figure>", html)
+    assert ">right ventricle</text>" in dice
+    assert ">right ventricle</text>" not in hd95
+    assert "Without a value: right ventricle, mean over classes." in hd95
+    assert ">left ventricle</text>" in hd95
+
+
 def test_what_users_wrote_is_escaped() -> None:
     wicked = replace(case(WICKED, 0.5, split=WICKED, remark=WICKED))
     html = made([wicked], head={WICKED: WICKED}, said=[WICKED])
@@ -91,6 +101,9 @@ def test_what_users_wrote_is_escaped() -> None:
 
 def test_numbers_are_short() -> None:
     assert [shown("dice", value) for value in (1.0, 0.12345, NAN)] == ["1.000", "0.123", "–"]
+    assert [millilitres(volume) for volume in (0.0, 0.01234, 45.67, 99.97, 2734.4)] == [
+        "0", "0.0123", "45.7", "100", "2,734",
+    ]  # fmt: skip
     assert [shown("hd_mm", value) for value in (0.0, 3.456, 123.4)] == ["0.00", "3.46", "123.4"]
 
 

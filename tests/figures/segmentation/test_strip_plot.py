@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import re
 
-from medcl.figures.segmentation.strip_plot import LEFT, RIGHT, WIDTH, Strip, strip_plot
+import pytest
+
+from medcl.figures.colour_bar import ticks
+from medcl.figures.segmentation.strip_plot import LEFT, RIGHT, WIDTH, Strip, round_limits, strip_plot
 from tests.figures.segmentation.segmentation_cases import SvgChecker
 
 NAN = float("nan")
@@ -30,3 +33,18 @@ def test_it_is_whole_and_escaped() -> None:
     checker = SvgChecker()
     checker.feed(html)
     assert checker.open == []
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.0, 47.3), (0.0, 100.1), (0.0, 1.0), (0.37, 1.0), (0.9, 1.0), (0.0, 3.01)])
+def test_no_point_lies_beyond_the_last_tick(low: float, high: float) -> None:
+    first, last = round_limits(low, high)
+    marks = ticks(first, last)
+    assert marks[0] == pytest.approx(first)
+    assert marks[-1] == pytest.approx(last)
+    assert first <= low + 1e-9
+    assert high - 1e-9 <= last <= high + marks[1] - marks[0]
+
+
+def test_dice_ends_at_one() -> None:
+    for tenths in range(10):
+        assert round_limits(tenths / 10, 1.0)[1] == pytest.approx(1.0)
