@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from medcl.data.source import TaskSource
 from medcl.evaluation.saved_segmenter import STEM
 from medcl.imaging.store import VolumeStore
 from medcl.methods.ideal import Ideal, IdealOptions
+from medcl.networks.feature_maps import MAP_STRIDES
 from medcl.networks.registry import DEFAULT_NETWORK
 from medcl.networks.segmenter import build_segmenter
 from medcl.study.errors import BadInput
@@ -160,7 +162,7 @@ def build(prepared: PreparedSegmentation, options: SegmentTrainOptions) -> MadeS
             empty_share=options.empty_slices,
         ),
     )
-    _refuse_small_batches(task)
+    _refuse_small_batches(task, samples.size)
     seed_everything(options.seed)  # the method's first weights follow the seed
     method = _method(prepared, options, task)
     loader = Loader(
@@ -319,7 +321,7 @@ def _augmentation(options: SegmentTrainOptions) -> Augmentation:
     )
 
 
-def _refuse_small_batches(task: SegmentationTask) -> None:
+def _refuse_small_batches(task: SegmentationTask, size: tuple[int, int, int]) -> None:
     """Refuse batches of which a rank would get nothing, or nothing of a kind: all go through the network as often."""
     processes, labelled = world_size(), task.labelled_images
     unlabelled = task.batch_size - labelled
@@ -327,6 +329,12 @@ def _refuse_small_batches(task: SegmentationTask) -> None:
         raise BadInput(
             f"A batch of {labelled} labelled and {unlabelled} unlabelled images cannot be shared among "
             f"{processes} processes. Use fewer --gpus or --nodes, or a larger --batch-size."
+        )
+    cells = math.prod(-(-voxels // step) for voxels, step in zip(size, MAP_STRIDES[-1], strict=True))
+    if cells == 1 and (labelled == 1 or unlabelled == 1):
+        raise BadInput(
+            f"A batch of {labelled} labelled and {unlabelled} unlabelled images of {' '.join(map(str, size))} voxels: "
+            "batch norms need two images of a kind at least where images are so small. Use a larger --batch-size."
         )
 
 

@@ -36,9 +36,9 @@ pytestmark = [pytest.mark.ddp, pytest.mark.slow]
 
 CPU = torch.device("cpu")
 SETTINGS = TrainingSettings(epochs=1, lr=0.02, precision="fp32", seed=3)
-BATCH = 7
-LABELLED_SHARE = 0.4
-"""Of seven images three are labelled: one of the first process's four, and two of the second's three."""
+BATCH = 11
+LABELLED_SHARE = 0.45
+"""Of eleven images five are labelled: two of the first process's six, and three of the second's five."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def _break(what: str, patch: pytest.MonkeyPatch) -> None:
 
 def _share_mean(here: Tensor, count: int) -> Tensor:
     """The mean over this process's own images; `count` tells which are meant."""
-    shares = {3: [1, 2], 4: [3, 1], BATCH: shard_sizes(BATCH)}  # labelled, unlabelled, all that are labelled
+    shares = {5: [2, 3], 6: [4, 2], BATCH: shard_sizes(BATCH)}  # labelled, unlabelled, all that are labelled
     return here / shares[count][rank()]
 
 
@@ -159,8 +159,8 @@ def test_shares_hold_unequal_numbers_of_labelled_images(name: str) -> None:
     samples = textured_study(0, train=5, val=2, test=0, slices=3)
     for plan in SegmentationTask(samples, ["P000", "P001"], task_options(case)).epoch(0):
         labelled = plan.targets["labelled"]
-        shares = [int(labelled[:4].sum()), int(labelled[4:].sum())]
-        assert shares == ([4, 3] if case.options is None else [1, 2])
+        shares = [int(labelled[:6].sum()), int(labelled[6:].sum())]
+        assert shares == ([6, 5] if case.options is None else [2, 3])
 
 
 @pytest.mark.parametrize("name", KINDS)

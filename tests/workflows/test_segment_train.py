@@ -103,7 +103,7 @@ def test_a_resumed_run_is_the_unbroken_one(study: Study, monkeypatch: pytest.Mon
         ({"decoders": ["bilinear"], "method": "supervised"}, "method.segmenter.decoders.__len__", 1),
         ({"labeled": "50%"}, "task.labelled.size", 6),
         ({"labeled": None}, "task.labelled.size", 12),
-        ({"labeled_share": 0.25}, "task.labelled_images", 1),
+        ({"labeled_share": 0.75, "batch_size": 8}, "task.labelled_images", 6),
         ({"unlabeled_from": "all"}, "task.unlabelled.size", 12),
         ({"batch_size": 6}, "task.batch_size", 6),
         ({"steps_per_epoch": 5}, "task.steps", 5),
@@ -247,6 +247,7 @@ class TestRefusals:
             ({"method": "supervised", "teacher": 0.9}, "need unlabelled images"),
             ({"overwrite": True}, "--overwrite replaces"),
             ({"network": "vit"}, "--network vit"),
+            ({"batch_size": 3}, "batch norms need two images of a kind"),
         ],
     )
     def test_options_that_do_not_fit(self, study: Study, changed: dict[str, Any], told: str) -> None:
