@@ -174,10 +174,13 @@ def test_folds_hold_every_patient_out_once(study: Path) -> None:
 
 def test_init_from_starts_with_the_given_weights(study: Path, base: Pretrained) -> None:
     assert base.run is not None
-    started = metrics(train(study, epochs=1, seed=3, init_from=base.run.path))
-    assert not started.equals(metrics(train(study, epochs=1, seed=3)))
+    with pytest.raises(BadInput, match="has seen 2 patients who would be tested on now"):
+        train(study, epochs=1, seed=3, init_from=base.run.path)  # another seed draws another split
+    splits = base.run.path / "splits.csv"
+    started = metrics(train(study, epochs=1, seed=3, splits=splits, init_from=base.run.path))
+    assert not started.equals(metrics(train(study, epochs=1, seed=3, splits=splits)))
     with pytest.raises(BadInput, match="network: resnet10 in the file, resnet18 here"):
-        train(study, init_from=base.run.path, network="resnet18")
+        train(study, splits=splits, init_from=base.run.path, network="resnet18")
 
 
 def test_a_dry_run_writes_nothing(study: Path, medcl: Medcl) -> None:
