@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 import torch
 
-import medcl.data.simclr_task as simclr_module
+from medcl.data import two_views_task
 from medcl.data.augment import Augmentation
 from medcl.data.in_batch_task import InBatchTask
 from medcl.data.loader import Loader
@@ -239,7 +239,7 @@ def test_simclr_keeps_slices_of_one_image_apart(monkeypatch: pytest.MonkeyPatch)
     used = np.concatenate([plan.rows[0::2] for plan in task.epoch(0)])
     assert len(set(used.tolist())) == 120, "every slice is used before one is used again"
     monkeypatch.setattr("medcl.data.in_batch_task.spread", lambda rows, images, generator: generator.permutation(rows))
-    monkeypatch.setattr(simclr_module, "spread", lambda rows, images, generator: generator.permutation(rows))
+    monkeypatch.setattr(two_views_task, "spread", lambda rows, images, generator: generator.permutation(rows))
     broken = SimclrTask(samples, options)
     assert crowded(samples, broken.epoch(0)) > 0
 
