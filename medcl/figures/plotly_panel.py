@@ -22,6 +22,7 @@ STYLE = """
   .panels { display: block; }  /* a drawn map keeps its size on screen, which fits a page's width */
   .panels figure { margin-bottom: 16px; }
   .plot, .panels figure:only-child .plot { aspect-ratio: auto; height: auto; min-height: 0; max-height: none; }
+  .plot .svg-container > .main-svg:first-child { position: relative !important; display: block; }  /* has the height */
   .modebar-container { display: none !important; }
 }
 """

@@ -60,14 +60,19 @@ def traces(points: Points, colouring: Colouring, found: Map) -> list[Trace]:
     """The traces of one map, those to be drawn on top last: missing values, training, ..., new patients."""
     splits = np.array(points.splits)
     missing = colouring.missing
-    parts: list[tuple[str, npt.NDArray[np.bool_], int | None]]
-    parts = [(split, (splits == split) & missing, None) for split in SPLITS]
+    parts: list[tuple[npt.NDArray[np.bool_], int | None]]
+    parts = [((splits == split) & missing, None) for split in SPLITS]
     if colouring.kind == "numeric":
-        parts += [(split, (splits == split) & ~missing, None) for split in SPLITS]
+        parts += [((splits == split) & ~missing, None) for split in SPLITS]
     else:
         classes, count = colouring.class_of(), len(colouring.classes())
-        parts += [(split, (splits == split) & (classes == place), place) for split in SPLITS for place in range(count)]
-    return [_trace(points, colouring, found, split, chosen, place) for split, chosen, place in parts if chosen.any()]
+        parts += [((splits == split) & (classes == place), place) for split in SPLITS for place in range(count)]
+    made = []
+    for chosen, place in parts:
+        if chosen.any():
+            rows = np.flatnonzero(chosen)
+            made.append(point_trace(points, found, rows, *_look(colouring, rows, place)))
+    return made
 
 
 def layout(found: Map) -> dict[str, Any]:
@@ -109,59 +114,61 @@ def layout(found: Map) -> dict[str, Any]:
     }
 
 
-def _trace(
-    points: Points,
-    colouring: Colouring,
-    found: Map,
-    split: str,
-    chosen: npt.NDArray[np.bool_],
-    place: int | None,
+def point_trace(
+    points: Points, found: Map, rows: npt.NDArray[np.int64], keys: list[str], marker: dict[str, Any]
 ) -> Trace:
-    """The points of one split and one class (or all numbers, or all missing ones)."""
-    rows = np.flatnonzero(chosen)
-    style = STYLES[split]
-    gone = bool(colouring.missing[rows[0]])
-    keys = [f"split-{split}"]
-    marker: dict[str, Any] = {
+    """Points of one split as a trace.
+
+    Args:
+        points: all that are shown.
+        found: where they lie.
+        rows: those of this trace, all of one split.
+        keys: of the buttons that hide them, beside their split's.
+        marker: what their marker has of its own; the rest is as the split has it.
+    """
+    split = points.splits[rows[0]]
+    style, shrink = STYLES[split], _shrink(len(points))
+    usual = {
         "symbol": style.symbol,
-        "size": round(style.size * _shrink(len(points)), 2),
+        "size": round(style.size * shrink, 2),
         "opacity": style.opacity,
-        "line": {"color": style.outline, "width": style.width * _shrink(len(points))},
+        "line": {"color": style.outline, "width": style.width * shrink},
     }
-    if gone:
-        keys.append(MISSING_KEY)
-        marker |= {"color": MISSING_COLOUR, "symbol": MISSING_SYMBOL, "opacity": 0.9}
-    elif place is not None:
-        keys.append(f"class-{place}")
-        marker |= {"color": CLASS_COLOURS[place], "symbol": CLASS_SYMBOLS[place]}
-    else:
-        low, high = colouring.shown(colouring.limits()).tolist()
-        marker |= {
-            "color": colouring.shown(colouring.values[rows].astype(np.float64)).round(6).tolist(),
-            "colorscale": plotly_scale(colouring.scale),
-            "cmin": low,
-            "cmax": high,
-        }
-    place_of = _rounded(found.coordinates)[rows]
+    place_of = rounded(found.coordinates)[rows]
     return {
         "type": "scattergl" if len(points) >= WEBGL_FROM else "scatter",
         "mode": "markers",
         "x": place_of[:, 0].tolist(),
         "y": place_of[:, 1].tolist(),
-        "marker": marker,
+        "marker": usual | marker,
         "hovertemplate": "%{text}<extra></extra>",
-        "meta": {"rows": rows.tolist(), "keys": keys},
+        "meta": {"rows": rows.tolist(), "keys": [f"split-{split}", *keys]},
+    }
+
+
+def rounded(coordinates: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Coordinates to a ten-thousandth of the map's span: finer than a pixel, and a third of the page's
+    size."""
+    span = float(np.ptp(coordinates, axis=0).max())
+    digits = int(np.clip(np.ceil(4 - np.log10(span)), 0, 12)) if span > 0 else 4
+    return np.round(coordinates, digits)
+
+
+def _look(colouring: Colouring, rows: npt.NDArray[np.int64], place: int | None) -> tuple[list[str], dict[str, Any]]:
+    """Keys and marker of the rows of one class (or all numbers, or all missing ones)."""
+    if colouring.missing[rows[0]]:
+        return [MISSING_KEY], {"color": MISSING_COLOUR, "symbol": MISSING_SYMBOL, "opacity": 0.9}
+    if place is not None:
+        return [f"class-{place}"], {"color": CLASS_COLOURS[place], "symbol": CLASS_SYMBOLS[place]}
+    low, high = colouring.shown(colouring.limits()).tolist()
+    return [], {
+        "color": colouring.shown(colouring.values[rows].astype(np.float64)).round(6).tolist(),
+        "colorscale": plotly_scale(colouring.scale),
+        "cmin": low,
+        "cmax": high,
     }
 
 
 def _shrink(count: int) -> float:
     """Points get smaller where there are many."""
     return 1.0 if count < WEBGL_FROM else 0.7 if count < 10 * WEBGL_FROM else 0.45
-
-
-def _rounded(coordinates: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Coordinates to a ten-thousandth of the map's span: finer than a pixel, and a third of the page's
-    size."""
-    span = float(np.ptp(coordinates, axis=0).max())
-    digits = int(np.clip(np.ceil(4 - np.log10(span)), 0, 12)) if span > 0 else 4
-    return np.round(coordinates, digits)

@@ -4,9 +4,11 @@ import re
 
 import numpy as np
 
+from medcl.figures.chips import POLYGONS
+from medcl.figures.clustering.marks import SYMBOLS
 from medcl.figures.colouring import Colouring
-from medcl.figures.colours import CLASS_SYMBOLS, MISSING_SYMBOL
-from medcl.figures.legend import POLYGONS, legend
+from medcl.figures.colours import MISSING_SYMBOL
+from medcl.figures.legend import legend
 from medcl.figures.maps import Map
 from medcl.figures.points import Points
 from medcl.figures.scatter import STYLES, traces
@@ -69,5 +71,5 @@ def test_classes_are_buttons_with_escaped_names() -> None:
 
 
 def test_every_shape_that_is_drawn_is_in_the_legend() -> None:
-    drawn = {*CLASS_SYMBOLS, MISSING_SYMBOL, *(style.symbol for style in STYLES.values())}
+    drawn = {*SYMBOLS, MISSING_SYMBOL, *(style.symbol for style in STYLES.values())}
     assert drawn == {*POLYGONS, "circle"}

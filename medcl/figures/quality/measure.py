@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medcl.figures.quality.planes import BRIGHTEST, montage
-from medcl.figures.quality.png import Picture, picture
+from medcl.figures.planes import BRIGHTEST, montage
+from medcl.figures.png import Picture, picture
 from medcl.figures.quality.statistics import STATISTICS, Box, filled_box, take_sample
 from medcl.imaging.canonical import canonical
 from medcl.imaging.geometry import Triple

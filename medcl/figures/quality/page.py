@@ -6,12 +6,13 @@ from collections import Counter
 from collections.abc import Sequence
 
 from medcl.figures.page import fact_list, footer, notes, page
+from medcl.figures.planes import BRIGHTEST
 from medcl.figures.quality import card, table
 from medcl.figures.quality.image import QualityImage, worst_first
 from medcl.figures.quality.outliers import FEWEST, OUTLIER
-from medcl.figures.quality.planes import BRIGHTEST
 from medcl.figures.quality.sizes import recipe_facts, span
 from medcl.figures.quality.statistics import STATISTICS
+from medcl.figures.sortable_table import STYLE as TABLE_STYLE
 from medcl.imaging.recipe import Recipe
 from medcl.imaging.slices import plane_of
 from medcl.imaging.stored_volume import StoredVolume
@@ -63,7 +64,7 @@ def quality_page(
         kicker="medcl · before training",
         subtitle=f"{counted(len(images), 'image')} of {counted(people, 'patient')}; "
         f"{counted(out, 'outlier')}, {counted(warned, 'image')} with warnings, {len(left_out):,} left out.",
-        style=STYLE + card.STYLE + table.STYLE,
+        style=STYLE + card.STYLE + TABLE_STYLE,
     )
 
 

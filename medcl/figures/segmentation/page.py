@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from medcl.figures import strip_plot
 from medcl.figures.page import fact_list, footer, notes, page
-from medcl.figures.quality.table import STYLE as TABLE_STYLE
-from medcl.figures.segmentation import card, pictures, strip_plot, tables
+from medcl.figures.segmentation import card, pictures, tables
 from medcl.figures.segmentation.case import DICE, HD95, DrawnClass, ScoredCase, ScoredClass, shown, worst_first
 from medcl.figures.segmentation.plane_names import MOST_TILT_DEGREES
-from medcl.figures.segmentation.strip_plot import Strip
 from medcl.figures.segmentation.tables import SummaryRow
 from medcl.figures.segmentation.views import AROUND_MM
+from medcl.figures.sortable_table import STYLE as TABLE_STYLE
+from medcl.figures.strip_plot import Strip
 from medcl.study.plural import counted
 
 STYLE = """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from medcl.figures.quality.planes import PLANES
+from medcl.figures.planes import PLANES
 from medcl.imaging.geometry import Affine, spacing_of
 from medcl.imaging.resample import SAME_SPACING
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from medcl.figures.quality.table import SCRIPT
 from medcl.figures.segmentation.card import class_name
 from medcl.figures.segmentation.case import DICE, HD95, DrawnClass, ScoredCase, shown
+from medcl.figures.sortable_table import SCRIPT
 from medcl.study.plural import counted
 
 STYLE = """

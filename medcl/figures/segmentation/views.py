@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medcl.figures.quality.planes import BRIGHTEST, GREYS, PLANES
-from medcl.figures.quality.png import Picture, picture
+from medcl.figures.planes import BRIGHTEST, GREYS, PLANES
+from medcl.figures.png import Picture, picture
 from medcl.figures.segmentation.outline import outline
 from medcl.imaging.geometry import Triple
 

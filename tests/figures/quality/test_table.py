@@ -8,7 +8,8 @@ from medcl.figures.page import page
 from medcl.figures.quality.card import cards
 from medcl.figures.quality.image import QualityImage
 from medcl.figures.quality.statistics import STATISTICS
-from medcl.figures.quality.table import STYLE, table, tools
+from medcl.figures.quality.table import table, tools
+from medcl.figures.sortable_table import STYLE
 from tests.figures.quality.quality_cases import browsed, cohort
 from tests.figures.test_page import Checker
 

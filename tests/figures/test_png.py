@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medcl.figures.quality.png import picture, png
+from medcl.figures.png import picture, png
 
 
 def decoded(content: bytes) -> np.ndarray:

@@ -53,7 +53,7 @@ def montage(
         place = (slice(None),) * axis + (centre[axis],)
         down, across = (_pixels(volume.shape[k], spacing[k], pixel) for k in range(3) if k != axis)
         plane = volume[place][::-1, ::-1]
-        tile = _greys(_resized(plane, down, across), white)
+        tile = _greys(resized(plane, down, across), white)
         if region is not None:
             _outline(tile, _nearest(region[place][::-1, ::-1], down, across))
         tiles.append(tile)
@@ -64,7 +64,7 @@ def _pixels(voxels: int, mm: float, pixel: float) -> int:
     return max(1, round(voxels * mm / pixel))
 
 
-def _resized(plane: NDArray[np.float32], down: int, across: int) -> NDArray[np.float32]:
+def resized(plane: NDArray[np.float32], down: int, across: int) -> NDArray[np.float32]:
     """The plane in (down, across) pixels, each the mean of the voxels under it."""
     means = _weights(plane.shape[0], down) @ plane @ _weights(plane.shape[1], across).T
     return np.asarray(means, dtype=np.float32)

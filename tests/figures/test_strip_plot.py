@@ -5,7 +5,7 @@ import re
 import pytest
 
 from medcl.figures.colour_bar import ticks
-from medcl.figures.segmentation.strip_plot import LEFT, RIGHT, WIDTH, Strip, round_limits, strip_plot
+from medcl.figures.strip_plot import LEFT, RIGHT, WIDTH, Strip, round_limits, strip_plot
 from tests.figures.segmentation.segmentation_cases import SvgChecker
 
 NAN = float("nan")

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from medcl.figures.quality.planes import LONGEST_SIDE, montage
+from medcl.figures.planes import LONGEST_SIDE, montage
 
 SIDE = LONGEST_SIDE
 GAP = 3

@@ -1,4 +1,4 @@
-"""How a metric is spread over the cases, class by class: every case a point, above a box of the quartiles, as SVG."""
+"""How a number is spread, row by row: every case (or repeat) a point, above a box of the quartiles, as SVG."""
 
 from __future__ import annotations
 
@@ -47,7 +47,13 @@ class Strip:
     cases: Sequence[str]
 
 
-def strip_plot(title: str, strips: Sequence[Strip], limits: tuple[float, float], below: str = "") -> str:
+def strip_plot(
+    title: str,
+    strips: Sequence[Strip],
+    limits: tuple[float, float],
+    below: str = "",
+    over: str = "of every case, by class",
+) -> str:
     """The plot as HTML.
 
     Args:
@@ -55,6 +61,7 @@ def strip_plot(title: str, strips: Sequence[Strip], limits: tuple[float, float],
         strips: from top to bottom.
         limits: of the axis; all values lie within.
         below: what a reader must know of this plot.
+        over: what the points are, in words, for those who hear the page.
     """
     low, high = limits
     bottom = TOP + ROW * len(strips)
@@ -81,7 +88,7 @@ def strip_plot(title: str, strips: Sequence[Strip], limits: tuple[float, float],
         if known:
             ends = [across(float(end)) for end in np.quantile([value for value, _ in known], [0.25, 0.5, 0.75])]
             rows.append(_box(ends, top + 4 + _POINTS_HIGH + 5))
-    said = escape(f"{title} of every case, by class")
+    said = escape(f"{title} {over}")
     return (
         f'<figure><h3>{escape(title)}</h3><svg viewBox="0 0 {WIDTH} {bottom + 24}" role="img" aria-label="{said}">'
         f"{axis}{''.join(rows)}</svg>{f'<figcaption>{escape(below)}</figcaption>' if below else ''}</figure>"

@@ -1,0 +1,1 @@
+"""The page of `medcl cluster train` and `apply`: clusters on maps, as pictures, and beside the clinical variables."""
