@@ -17,6 +17,7 @@ from typing import Any, Literal, cast
 import torch
 from torch import Tensor, nn
 
+from medcl.networks.conv_encoder import ConvEncoder
 from medcl.networks.padding import pad_by_hand
 from medcl.networks.registry import NETWORKS
 from medcl.study.errors import BadInput
@@ -79,6 +80,8 @@ def build_encoder(name: str, size: Size, channels: int = 1, token: Literal["mean
 
         network = VisionTransformer(size, channels=channels, token=token, width=features)
         return Encoder(network, features, size)
+    if name == "conv3":
+        return Encoder(ConvEncoder(size, channels=channels, features=features), features, size)
     return Encoder(_resnet(name, flat=size[0] == 1, channels=channels), features, size)
 
 

@@ -41,7 +41,7 @@ def feature_maps(encoder: Encoder, volumes: Tensor) -> list[Tensor]:
     """
     network = cast(Any, encoder.network)
     if not hasattr(network, "layer4"):
-        raise BadInput(_refusal("vit"))
+        raise BadInput(_refusal("This encoder"))
     images = volumes.squeeze(2) if encoder.flat else volumes
     stem = network.act(network.bn1(network.conv1(images.contiguous(memory_format=encoder.layout))))
     maps = [stem]
@@ -59,13 +59,13 @@ def map_channels(name: str) -> tuple[int, ...]:
         BadInput: it is no ResNet.
     """
     if name not in RESNET_LAYERS:
-        raise BadInput(_refusal(name))
+        raise BadInput(_refusal(f"--network {name}"))
     expansion = EXPANSION[RESNET_LAYERS[name][0]]
     return (RESNET_WIDTHS[0], *(width * expansion for width in RESNET_WIDTHS))
 
 
-def _refusal(name: str) -> str:
+def _refusal(encoder: str) -> str:
     return (
-        f"--network {name} has no feature maps at several scales, which segmentation and dense pretraining need; "
+        f"{encoder} has no feature maps at several scales, which segmentation and dense pretraining need; "
         f"take one of {', '.join(RESNET_LAYERS)}."
     )

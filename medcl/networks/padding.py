@@ -4,8 +4,9 @@ torch 2.13 on CPUs with AVX512-BF16 or AMX was seen to give wrong weight gradien
 never written) in bfloat16 when a padded image is small beside the kernel: 3x3x3 kernels on images two slices deep or
 one voxel wide, 7x7x7 on four slices. The same convolutions of an image that was padded before are right, and cheap, as
 the images are small. Tried, in both memory formats: kernels of 3 with strides 1 and 2 on sides from 1 to 9, the stem's
-7x7x7 with stride (1, 2, 2) and 7x7 with stride 2 on sides from 1 to 24, which are what medcl's networks have. Not
-healed: 7x7x7 with stride 2 along all axes on images 7 slices deep, which none of them has.
+7x7x7 with stride (1, 2, 2) and 7x7 with stride 2 on sides from 1 to 24, which are what medcl's networks have. Kernels
+of 4 with stride 2 were right on sides from 2 to 16 with torch's padding and by hand. Not healed: 7x7x7 with stride 2
+along all axes on images 7 slices deep, which none of them has.
 """
 
 from __future__ import annotations

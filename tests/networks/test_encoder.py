@@ -102,6 +102,8 @@ def test_the_vits_layers_do_not_start_equal() -> None:
         ("resnet18", (8, 8, 64), ["--size 8 8 64", "4 16 16"]),
         ("resnet10", (1, 8, 64), ["--size 1 8 64", "4 16 16"]),
         ("vit", (8, 20, 64), ["--size 8 20 64", "multiples of 8"]),
+        ("conv3", (3, 28, 28), ["--size 3 28 28", "conv3", "4 8 8"]),
+        ("conv3", (1, 7, 28), ["--size 1 7 28", "1 8 8 for one slice"]),
         ("resnet19", (8, 16, 16), ["resnet19", "resnet18"]),
     ],
 )

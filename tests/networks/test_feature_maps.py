@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from medcl.networks.encoder import build_encoder
+from medcl.networks.encoder import RESNET_LAYERS, build_encoder
 from medcl.networks.feature_maps import MAP_STRIDES, feature_maps, map_channels
+from medcl.networks.registry import NETWORKS
 from medcl.study.errors import BadInput
 
 SIZES = [(1, 32, 48), (1, 33, 47), (8, 32, 16), (5, 17, 35)]
@@ -55,10 +56,14 @@ def test_a_cell_is_centred_on_its_index_times_the_stride(level: int, cell: int) 
         assert float((along * voxels).sum() / along.sum()) == pytest.approx(cell * stride, abs=stride / 8)
 
 
-def test_a_transformer_is_refused() -> None:
-    for ask in (
-        lambda: map_channels("vit"),
-        lambda: feature_maps(build_encoder("vit", (1, 16, 16)), torch.rand(1, 1, 1, 16, 16)),
-    ):
-        with pytest.raises(BadInput, match=r"--network vit .* resnet10, resnet18, resnet34, resnet50"):
-            ask()
+@pytest.mark.parametrize("name", [name for name in NETWORKS if not NETWORKS[name].scales])
+def test_what_has_one_scale_is_refused(name: str) -> None:
+    known = "resnet10, resnet18, resnet34, resnet50"
+    with pytest.raises(BadInput, match=rf"--network {name} has no feature maps .* {known}"):
+        map_channels(name)
+    with pytest.raises(BadInput, match=rf"This encoder has no feature maps .* {known}"):
+        feature_maps(build_encoder(name, (1, 16, 16)), torch.rand(1, 1, 1, 16, 16))
+
+
+def test_the_registry_knows_what_has_several_scales() -> None:
+    assert {name for name in NETWORKS if NETWORKS[name].scales} == set(RESNET_LAYERS)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import torch
 
@@ -44,3 +46,35 @@ def test_lengths_are_exact_under_bf16_autocast() -> None:
         embeddings = Projection(64)(torch.randn(6, 64) * 1e4)
     assert embeddings.dtype == torch.float32
     torch.testing.assert_close(embeddings.norm(dim=1), torch.ones(6))
+
+
+def test_names_of_saved_weights_stay() -> None:
+    """Runs of earlier versions hold these names, and cards with features and out alone."""
+    names = ["layers.0.weight", "layers.0.bias", "layers.3.weight", "layers.3.bias"]
+    assert list(Projection(**{"features": 16, "out": 8}).state_dict()) == names
+
+
+def test_first_weights_stay_those_of_earlier_versions() -> None:
+    torch.manual_seed(0)
+    head = Projection(16, 12, 8)
+    torch.manual_seed(0)
+    linears = [torch.nn.Linear(16, 12), torch.nn.Linear(12, 8)]
+    assert torch.equal(head.layers[0].weight, linears[0].weight)
+    assert torch.equal(head.layers[3].weight, linears[1].weight)
+
+
+def test_more_layers_are_an_option() -> None:
+    head = Projection(16, hidden=[12, 10], out=8, dropout=0.0)
+    shapes = [type(layer).__name__ for layer in head.layers if not isinstance(layer, torch.nn.Dropout)]
+    assert shapes == ["Linear", "ReLU", "Linear", "ReLU", "Linear"]
+    assert [tuple(weight.shape) for weight in head.parameters() if weight.ndim == 2] == [(12, 16), (10, 12), (8, 10)]
+
+
+@pytest.mark.parametrize("hidden", [12, (12, 10)])
+def test_its_shape_builds_it_again_after_a_file(hidden: int | tuple[int, ...]) -> None:
+    head = Projection(16, hidden, 8, dropout=0.2).eval()
+    again = Projection(**json.loads(json.dumps(head.shape))).eval()
+    again.load_state_dict(head.state_dict())
+    features = torch.randn(3, 16)
+    assert torch.equal(again(features), head(features))
+    assert again.shape == head.shape

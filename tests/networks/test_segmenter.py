@@ -33,7 +33,7 @@ def test_logits_have_the_images_size(size: tuple[int, int, int]) -> None:
     torch.testing.assert_close(probabilities.sum(dim=1), torch.ones(2, *size))
 
 
-@pytest.mark.parametrize("network", [name for name in NETWORKS if name != "vit"])
+@pytest.mark.parametrize("network", [name for name in NETWORKS if NETWORKS[name].scales])
 @pytest.mark.parametrize("size", [(1, 32, 48), (8, 33, 48)])
 def test_every_resnet_has_a_segmenter(network: str, size: tuple[int, int, int]) -> None:
     with torch.device("meta"):
@@ -154,6 +154,7 @@ def test_gradients_in_bfloat16_are_near_those_of_fp32(
     ("arguments", "words"),
     [
         (("vit", (1, 16, 16), 3), ["--network vit", "resnet18"]),
+        (("conv3", (1, 32, 32), 3), ["--network conv3", "feature maps", "resnet18"]),
         (("resnet19", (1, 32, 32), 3), ["resnet19"]),
         (("resnet10", (1, 8, 32), 3), ["--size 1 8 32"]),
         (("resnet10", (1, 32, 32), 1), ["background"]),
