@@ -29,8 +29,9 @@ from medcl.data.warp import resample
 UNIFORMS = 14
 """Random numbers of a sample; always as many, so that one setting does not shift the draws of another."""
 
-MORE_UNIFORMS = 10
-"""Those that came later (crop and intensities), drawn after all others: what was drawn before stays the same."""
+MORE_UNIFORMS = 11
+"""Those that came later (crop, intensities, whether to crop), drawn after all others: what was drawn before stays the
+same. New ones are the last."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +107,8 @@ def draw(
     blurred = uniform[:, 2] < settings.blur_probability
     noisy = uniform[:, 3] < settings.noise_probability
     smallest, largest = settings.crop or (1.0, 1.0)
-    sides = smallest + (largest - smallest) * more[:, 0]
+    cropped = more[:, 10] < settings.crop_probability
+    sides = np.where(cropped, smallest + (largest - smallest) * more[:, 0], 1.0)
     to_power = more[:, 4] < settings.gamma_probability
     stretched = more[:, 5] < settings.contrast_probability
     lightened = more[:, 6] < settings.brightness_probability

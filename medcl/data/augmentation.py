@@ -39,6 +39,7 @@ class Augmentation:
         brightness: largest such number, upwards and downwards; 0 is none.
         contrast_probability: of stretching intensities about their mean.
         contrast: largest relative change of contrast, up to 1; 0 is none.
+        crop_probability: of cutting out at all; the rest shows the whole image.
 
     Raises:
         BadInput: naming every value that cannot be used.
@@ -60,6 +61,7 @@ class Augmentation:
     brightness: float = 0.0
     contrast_probability: float = 1.0
     contrast: float = 0.0
+    crop_probability: float = 1.0
 
     def __post_init__(self) -> None:
         problems = []
@@ -95,3 +97,20 @@ DENSE_VIEWS = Augmentation(
     contrast=0.2,
 )
 """Views for dense contrastive pretraining (ours; Basak et al., ICASSP 2023, give none). The crop does the scaling."""
+
+CLUSTER_VIEWS = Augmentation(
+    flip_probability=0.5,
+    affine_probability=0.5,
+    rotation_degrees=30.0,
+    scale=0.0,
+    blur_probability=0.5,
+    blur_sigma=1.0,
+    noise_probability=0.5,
+    noise_sd=0.05,
+    crop=(0.6, 1.0),
+    crop_probability=0.5,
+)
+"""Views for contrastive clustering: what happens, how often and how far an image turns are those of Ferrante et al.
+(2023). They give no other degrees, so these are ours, mild enough for images of 28 x 28 pixels: blur of up to one
+voxel, noise as above, and crops that keep 0.6 of each side or more, about a third of the picture.
+"""

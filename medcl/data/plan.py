@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,3 +55,11 @@ class Task(Protocol):
 
     def describe(self) -> dict[str, Any]:
         """Return thresholds, counts and repeat factors, as plain types to be printed and saved."""
+
+
+@runtime_checkable
+class OverviewTask(Protocol):
+    """A `Task` whose method looks at all training images between epochs."""
+
+    def overview(self) -> list[BatchPlan]:
+        """Return batches, never augmented, in which every training image stands once; the same in every epoch."""

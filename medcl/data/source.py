@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from medcl.data.loader import Batch, Loader, Part, whole
-from medcl.data.plan import BatchPlan, Task
+from medcl.data.plan import BatchPlan, OverviewTask, Task
 
 
 class TaskSource:
@@ -29,6 +29,16 @@ class TaskSource:
     def validation(self) -> list[BatchPlan]:
         """Return the plans of the validation, fixed for the run."""
         return self.task.validation()
+
+    def overview(self) -> list[BatchPlan]:
+        """Return plans in which every training image stands once, to be made without augmentation.
+
+        Raises:
+            TypeError: the task has none, since no method asks for it.
+        """
+        if not isinstance(self.task, OverviewTask):
+            raise TypeError(f"{type(self.task).__name__} has no overview of its images")
+        return self.task.overview()
 
     def batches(
         self, plans: Sequence[BatchPlan], epoch: int, start: int = 0, *, training: bool = True

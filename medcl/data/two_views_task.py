@@ -22,8 +22,9 @@ class TwoViewsTask:
     Args:
         samples: the images.
         options: of the task.
-        method: as the user calls it; what is drawn is keyed by it.
+        method: name of the method; what is drawn is keyed by it.
         usual: images of a step unless the options say otherwise.
+        asked: how the user asks for it, for messages; "--method METHOD" unless told.
 
     Raises:
         BadInput: fewer than two training images.
@@ -31,12 +32,13 @@ class TwoViewsTask:
 
     steps: int
 
-    def __init__(self, samples: Samples, options: TaskOptions, method: str, usual: int) -> None:
+    def __init__(self, samples: Samples, options: TaskOptions, method: str, usual: int, *, asked: str = "") -> None:
         self.options = options
         self.method = method
         self.rows = samples.rows("train")
         if len(self.rows) < 2:
-            raise BadInput(f"--method {method} needs two training images or more; the splits leave {len(self.rows)}.")
+            asked = asked or f"--method {method}"
+            raise BadInput(f"{asked} needs two training images or more; the splits leave {len(self.rows)}.")
         self.wanted = options.batch_size or usual
         self.batch_size = min(self.wanted, len(self.rows))
         self.images = samples.images

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import Parameter
 
 from medcl.study.errors import BadInput
@@ -138,6 +138,17 @@ def average_gradients(parameters: Sequence[Parameter]) -> None:
         flat /= world_size()
         for gradient, mean in zip(gradients, _split_like(flat, gradients), strict=True):
             gradient.copy_(mean)  # not replaced: fused optimizers want a gradient in its parameter's memory layout
+
+
+def share_buffers(module: nn.Module) -> None:
+    """Give every rank the first rank's buffers of `module`, whose shapes are the same on all."""
+    if world_size() == 1:
+        return
+    for buffer in module.buffers():
+        sent = buffer.contiguous()
+        dist.broadcast(sent, src=0)
+        buffer.copy_(sent)
+    module.load_state_dict(module.state_dict())  # for what a module keeps beside its buffers and reads off them
 
 
 def _started() -> bool:

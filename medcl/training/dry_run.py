@@ -19,6 +19,7 @@ from medcl.training.finite import NotFinite
 from medcl.training.memory import peak_memory, reset_peak_memory
 from medcl.training.method import Method
 from medcl.training.out_of_memory import out_of_memory_told
+from medcl.training.phased import begin_epoch
 from medcl.training.precision import resolve_precision
 from medcl.training.randomness import seed_everything, untouched_randomness
 from medcl.training.runner import StepRunner
@@ -119,6 +120,7 @@ def _measure(
 ) -> Forecast:
     reset_peak_memory(device)
     runner = StepRunner(method, settings, device)
+    begin_epoch(method, source, 0, device)
     method.train()
     images = 0
     for index in range(STEPS):

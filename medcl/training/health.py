@@ -49,29 +49,28 @@ class CollapseWatch:
     """Warns, once for each sign, when an epoch's means look like a collapse; silent while the run warms up.
 
     Args:
-        collapse_loss: the loss when all embeddings are equal, or None.
         warmup: epochs of warm-up, in which untrained networks map everything close together.
     """
 
-    def __init__(self, collapse_loss: float | None, warmup: float) -> None:
-        self._collapse_loss = collapse_loss
+    def __init__(self, warmup: float) -> None:
         self._warmup = warmup
         self._told: set[str] = set()
         self._stuck = 0
 
-    def warnings(self, epoch: int, means: Mapping[str, float]) -> list[str]:
+    def warnings(self, epoch: int, means: Mapping[str, float], collapse_loss: float | None) -> list[str]:
         """Return what is to be said about an ended epoch.
 
         Args:
             epoch: from 0.
             means: its "loss" and, where there are embeddings, "spread" and "effective_rank".
+            collapse_loss: the loss when all embeddings are equal, in that epoch, or None.
         """
         if epoch < self._warmup:
             return []
         signs = {
             "spread": self._spread_sign(means.get("spread")),
             "rank": self._rank_sign(means.get("effective_rank")),
-            "stuck": self._stuck_sign(means["loss"]),
+            "stuck": self._stuck_sign(means["loss"], collapse_loss),
         }
         found = {name: text for name, text in signs.items() if text and name not in self._told}
         self._told |= found.keys()
@@ -95,8 +94,7 @@ class CollapseWatch:
             return None
         return f"the embeddings lie nearly on one line (effective rank {value:.2f}; 1 is a full collapse)."
 
-    def _stuck_sign(self, loss: float) -> str | None:
-        value = self._collapse_loss
+    def _stuck_sign(self, loss: float, value: float | None) -> str | None:
         if value is None or abs(loss - value) > STUCK_SHARE * abs(value):
             self._stuck = 0
             return None

@@ -49,6 +49,7 @@ from medcl.training.memory import peak_memory
 from medcl.training.method import Method
 from medcl.training.metrics import Metrics
 from medcl.training.out_of_memory import out_of_memory_told
+from medcl.training.phased import Phased, begin_epoch
 from medcl.training.place import Place
 from medcl.training.randomness import (
     capture_randomness,
@@ -155,8 +156,9 @@ class _Training:
         self.metrics = Metrics(folder, [TensorBoardLog(folder)] if settings.tensorboard else [])
         self.place = Place()
         self.batches = 0
+        self.beginning = False
         self.saved: Place | None = None
-        self.collapse = CollapseWatch(method.collapse_loss, settings.warmup)
+        self.collapse = CollapseWatch(settings.warmup)
         self.warnings: list[str] = []
         self.timed_epochs: list[float] = []
 
@@ -179,6 +181,7 @@ class _Training:
             raise BadInput(f"Epoch {place.epoch + 1} has no batches: too few samples for --batch-size.")
         self.batches = len(plans)
         self.report.epoch_started(place.epoch + 1, self.settings.epochs, len(plans), place.batch)
+        self._begin_epoch()
         self.runner.method.train()
         batches = self._batches(plans)
         while place.batch < len(plans):
@@ -203,6 +206,7 @@ class _Training:
             best=self.checkpoints / BEST,
             last=self.checkpoints / LAST,
             warnings=tuple(self.warnings),
+            phased=isinstance(self.runner.method, Phased),
         )
 
     def where(self) -> str:
@@ -210,6 +214,8 @@ class _Training:
         place = self.place
         if not self.batches:
             return "the start of the training"
+        if self.beginning:
+            return f"the beginning of epoch {place.epoch + 1}"
         if place.batch == self.batches:
             return f"the validation of epoch {place.epoch + 1}"
         return f"step {place.step + 1} (epoch {place.epoch + 1}, batch {place.batch + 1} of {self.batches})"
@@ -222,6 +228,12 @@ class _Training:
             f"The last good checkpoint, of {self.saved.in_words()}, is {self.checkpoints / LAST}: "
             "the same command with --resume goes on from there."
         )
+
+    def _begin_epoch(self) -> None:
+        self.beginning = True
+        for text in begin_epoch(self.runner.method, self.source, self.place.epoch, self.device):
+            self.report.message(text)
+        self.beginning = False
 
     def _batches(self, plans: Sequence[Any]) -> Iterator[Batch]:
         """Yield the epoch's batches from the place on, and refuse a source that stops early."""
@@ -253,9 +265,10 @@ class _Training:
     def _end_epoch(self) -> None:
         place = self.place
         record = self._validated_record()
+        collapse_loss = self.runner.method.collapse_loss  # a later phase may have another one, or none
         if is_main():
-            self.metrics.append(*record.rows(place, self.runner.method.collapse_loss))
-        for text in self.collapse.warnings(place.epoch, record.means):
+            self.metrics.append(*record.rows(place, collapse_loss))
+        for text in self.collapse.warnings(place.epoch, record.means, collapse_loss):
             self.warnings.append(text)
             self.report.warning(text)
         best = self._keep_best(record.validation)
@@ -282,10 +295,14 @@ class _Training:
         return EpochRecord(means, rates, seconds, validation, time.perf_counter() - started)
 
     def _keep_best(self, validation: Mapping[str, float] | None) -> bool:
-        """Save best.pt when this epoch is the best so far (each is, without validation)."""
+        """Save best.pt when this epoch is the best so far; tell whether it is.
+
+        Without validation each is, and none where there are phases, whose last epoch is kept.
+        """
         place = self.place
+        phased = isinstance(self.runner.method, Phased)
         if validation is not None:
-            if place.best_loss is not None and validation["loss"] >= place.best_loss:
+            if not phased and place.best_loss is not None and validation["loss"] >= place.best_loss:
                 return False
             place.best_loss = validation["loss"]
         place.best_epoch = place.epoch + 1
@@ -295,7 +312,7 @@ class _Training:
                 self.checkpoints,
                 {**self._card(), "epoch": place.best_epoch, "loss": place.best_loss, "method": weights},
             )
-        return True
+        return not phased
 
     def _stop_if_asked(self, interruption: Interruption) -> None:
         """Stop after a checkpoint when a signal came to any rank; they ask each other when numbers are read anyway."""

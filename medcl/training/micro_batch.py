@@ -38,7 +38,7 @@ BATCH_COPIES = {"cpu": 6, "cuda": 3}
 """Batches that lie in memory beside the encoder's results: on CPUs three that are read ahead, the one in use and two
 while it is augmented; on GPUs the last three of them."""
 
-OPTIMIZER_STATES = {"sgd": 1, "adam": 2, "adamw": 2}
+OPTIMIZER_STATES = {"sgd": 1, "adam": 2, "adamw": 2, "lars": 1}
 """Numbers that an optimizer keeps for each weight."""
 
 FLOAT = 4

@@ -8,6 +8,7 @@ from typing import Any
 from torch.nn import Parameter
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
+from medcl.training.lars import LARS
 from medcl.training.method import ParameterGroups
 from medcl.training.settings import TrainingSettings
 
@@ -44,6 +45,8 @@ def parameters_of(optimizer: Optimizer) -> list[Parameter]:
 
 
 def _build(parameters: list[Any], settings: TrainingSettings) -> Optimizer:
+    if settings.optimizer == "lars":
+        return LARS(parameters, lr=settings.lr, momentum=settings.momentum, weight_decay=settings.weight_decay)
     fused = _can_be_fused(parameters)
     if settings.optimizer == "sgd":
         return SGD(

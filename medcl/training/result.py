@@ -19,6 +19,7 @@ class TrainingResult:
         epochs, steps, images: what was done in the whole run, resumes included.
         best_epoch: from 1; the epoch whose weights are in `best`.
         best_loss: its validation loss; None when there was no validation (`best` is then the last epoch).
+        phased: whether the method trained in phases (`best` is then the last epoch too).
         last_loss: mean training loss of the last epoch.
         seconds: of all steps by phase (`clock.PHASES`).
         validation_seconds: of all validations.
@@ -39,6 +40,7 @@ class TrainingResult:
     best: Path
     last: Path
     warnings: tuple[str, ...]
+    phased: bool = False
 
     @property
     def waiting_share(self) -> float:
@@ -53,9 +55,6 @@ class TrainingResult:
 
     def sentences(self) -> list[str]:
         """Return the end of a run in words."""
-        best = "the last epoch's weights are kept (no validation)"
-        if self.best_loss is not None:
-            best = f"best validation loss {self.best_loss:.4f} at epoch {self.best_epoch}"
         parts = ", ".join(
             f"{phase.replace('_', ' ')} {share:.1%}"
             for phase, share in shares(self.seconds).items()
@@ -64,7 +63,16 @@ class TrainingResult:
         memory = "" if self.peak_memory is None else f", {size(self.peak_memory)} of memory at the peak"
         return [
             f"{counted(self.epochs, 'epoch')}, {counted(self.steps, 'step')} in {duration(sum(self.seconds.values()))} "
-            f"and {duration(self.validation_seconds)} of validation; {best}.",
+            f"and {duration(self.validation_seconds)} of validation; {self._kept()}.",
             f"{self.images_per_second:.1f} images per second{memory}.",
             f"A step's time: {parts}.",
         ]
+
+    def _kept(self) -> str:
+        """Which weights are the best ones, in words."""
+        if self.best_loss is None:
+            return "the last epoch's weights are kept (no validation)"
+        if self.phased:
+            told = "losses of phases do not compare"
+            return f"the last epoch's weights are kept ({told}), with a validation loss of {self.best_loss:.4f}"
+        return f"best validation loss {self.best_loss:.4f} at epoch {self.best_epoch}"

@@ -62,7 +62,14 @@ class StepRunner:
         """
         settings = self.settings
         factor = learning_rate_factor(
-            epoch, index, batches, epochs=settings.epochs, warmup=settings.warmup, schedule=settings.schedule
+            epoch,
+            index,
+            batches,
+            epochs=settings.epochs,
+            warmup=settings.warmup,
+            schedule=settings.schedule,
+            start=settings.start,
+            end=settings.end,
         )
         set_learning_rates(self.optimizers, factor)
         words = f"step {step + 1} (epoch {epoch + 1}, batch {index + 1} of {batches})"

@@ -14,6 +14,7 @@ OPTIMIZERS: dict[str, str] = {
     "sgd": "stochastic gradient descent with momentum (the kidney paper)",
     "adam": "Adam; weight decay is added to the gradient",
     "adamw": "Adam with decoupled weight decay",
+    "lars": "momentum with a step in proportion to each layer's weights, for large batches (You et al. 2017)",
 }
 """Optimizer names and what they are."""
 
@@ -26,7 +27,7 @@ PRECISIONS: dict[str, str] = {
 """Precision names and what they are."""
 
 SCHEDULES: dict[str, str] = {
-    "cosine": "falls to zero along half a cosine (the kidney paper)",
+    "cosine": "falls to --end-lr, zero unless told (the kidney paper), along half a cosine",
     "constant": "stays where the warm-up ends",
 }
 """What the learning rate does after the warm-up."""
@@ -46,10 +47,13 @@ class TrainingSettings:
         epochs: passes through the source's plans.
         optimizer: one of `OPTIMIZERS`, for every optimizer name of the method.
         lr: peak learning rate (1e-2 in the paper) of parameter groups that name none of their own.
-        momentum: of SGD (0.9 in the paper); Adam has none.
+        momentum: of SGD (0.9 in the paper) and LARS; Adam has none.
         weight_decay: of parameter groups that name none of their own.
         warmup_epochs: linear warm-up, fractions allowed; None is 5 epochs, or a twelfth of fewer than 60.
         schedule: one of `SCHEDULES`.
+        start_lr: learning rate of the first step, from which the warm-up rises; None begins at one step's part of `lr`.
+            Parameter groups that name their own peak have the same share of it, here and at the end.
+        end_lr: learning rate at which the cosine ends.
         clip: largest gradient norm of an optimizer's parameters (1.0 in the paper's code); None does not clip.
         precision: one of `PRECISIONS`.
         seed: of every random generator.
@@ -67,6 +71,8 @@ class TrainingSettings:
     weight_decay: float = 0.0
     warmup_epochs: float | None = None
     schedule: str = "cosine"
+    start_lr: float | None = None
+    end_lr: float = 0.0
     clip: float | None = 1.0
     precision: str = "auto"
     seed: int = 0
@@ -80,6 +86,13 @@ class TrainingSettings:
             *_choice("--schedule", self.schedule, SCHEDULES),
             *_bound("--epochs", self.epochs, "1 or more", self.epochs >= 1),
             *_bound("--lr", self.lr, "above 0", self.lr > 0),
+            *_bound(
+                "--start-lr",
+                self.start_lr,
+                f"above 0 and at most the --lr of {self.lr}, or left out",
+                self.start_lr is None or 0 < self.start_lr <= self.lr,
+            ),
+            *_bound("--end-lr", self.end_lr, f"from 0 to the --lr of {self.lr}", 0 <= self.end_lr <= self.lr),
             *_bound("--momentum", self.momentum, "in [0, 1)", 0 <= self.momentum < 1),
             *_bound("--weight-decay", self.weight_decay, "0 or more", self.weight_decay >= 0),
             *_bound("--clip", self.clip, "above 0, or left out", self.clip is None or self.clip > 0),
@@ -107,6 +120,16 @@ class TrainingSettings:
         if self.warmup_epochs is not None:
             return self.warmup_epochs
         return min(WARMUP_EPOCHS, self.epochs * WARMUP_SHARE)
+
+    @property
+    def start(self) -> float | None:
+        """Part of the peak learning rate at the first step of the warm-up, or None."""
+        return None if self.start_lr is None else self.start_lr / self.lr
+
+    @property
+    def end(self) -> float:
+        """Part of the peak learning rate at the end of the cosine."""
+        return self.end_lr / self.lr
 
 
 def _choice(flag: str, value: str, known: dict[str, str]) -> list[str]:

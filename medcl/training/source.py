@@ -7,7 +7,7 @@ resumed run start in the middle of an epoch with the very batches that the unbro
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 
 class Batch(Protocol):
@@ -37,3 +37,11 @@ class Source(Protocol):
     @property
     def waited(self) -> float:
         """Seconds that callers of `batches` have stood waiting for reading, since the source was made."""
+
+
+@runtime_checkable
+class OverviewSource(Protocol):
+    """A `Source` that can also show all training images as they are, for methods of several phases."""
+
+    def overview(self) -> Sequence[Any]:
+        """Return plans, for `batches(..., training=False)`, in which every training image stands once."""

@@ -47,9 +47,9 @@ class TrainingOptions(Options):
         ge=2,
         panel=TRAINING,
     )
-    optimizer: Literal["sgd", "adam", "adamw"] = flag("sgd", "The optimizer.", panel=TRAINING)
+    optimizer: Literal["sgd", "adam", "adamw", "lars"] = flag("sgd", "The optimizer.", panel=TRAINING)
     lr: float = flag(1e-2, "Learning rate at the end of the warm-up.", gt=0, panel=TRAINING)
-    momentum: float = flag(0.9, "Momentum of sgd.", ge=0, lt=1, panel=TRAINING)
+    momentum: float = flag(0.9, "Momentum of sgd and lars.", ge=0, lt=1, panel=TRAINING)
     weight_decay: float = flag(0.0, "Weight decay.", ge=0, panel=TRAINING)
     warmup_epochs: float | None = flag(
         None, "Epochs of linear warm-up; 5 unless told, or a twelfth of fewer than 60 epochs.", ge=0, panel=TRAINING
@@ -57,6 +57,13 @@ class TrainingOptions(Options):
     schedule: Literal["cosine", "constant"] = flag(
         "cosine", "What the learning rate does after the warm-up: fall along a cosine, or stay.", panel=TRAINING
     )
+    start_lr: float | None = flag(
+        None,
+        "Learning rate of the first step, from which the warm-up rises; one step's part of --lr unless told.",
+        gt=0,
+        panel=TRAINING,
+    )
+    end_lr: float = flag(0.0, "Learning rate at which the cosine ends.", ge=0, panel=TRAINING)
     clip: float = flag(1.0, "Largest gradient norm; 0 does not clip.", ge=0, panel=TRAINING)
     seed: int = flag(0, "Seed of everything that is drawn: splits, pairs, weights, augmentation.", ge=0, panel=TRAINING)
     gpus: int | None = flag(
@@ -142,6 +149,8 @@ class TrainingOptions(Options):
             weight_decay=self.weight_decay,
             warmup_epochs=self.warmup_epochs,
             schedule=self.schedule,
+            start_lr=self.start_lr,
+            end_lr=self.end_lr,
             clip=self.clip or None,
             precision=self.precision,
             seed=self.seed,

@@ -12,7 +12,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 from medcl.data.augment import Augmentation, Draws, apply, draw
-from medcl.data.augmentation import DENSE_VIEWS
+from medcl.data.augmentation import CLUSTER_VIEWS, DENSE_VIEWS
 from medcl.data.blur import blur
 from medcl.data.warp import rotation_and_scale, warp
 from medcl.study.errors import BadInput
@@ -106,6 +106,8 @@ def test_each_setting_changes_its_draws_and_no_others(change: dict[str, Any], di
         {"brightness": -0.1},
         {"contrast": 1.5},
         {"gamma_probability": 2.0},
+        {"crop_probability": -0.5},
+        {"crop_probability": float("nan")},
     ],
 )
 def test_settings_out_of_range_are_refused(change: dict[str, Any]) -> None:
@@ -254,4 +256,72 @@ def test_a_dense_view_does_not_depend_on_its_batch(size: tuple[int, int, int]) -
     whole = apply(volumes(12, size), draw(0, 0, keys, DENSE_VIEWS))
     order = [7, 2, 11]
     part = apply(volumes(12, size)[order], draw(0, 0, keys[order], DENSE_VIEWS))
+    torch.testing.assert_close(part, whole[order], atol=1e-6, rtol=0)
+
+
+BEFORE_CROPS_HAD_A_PROBABILITY = {
+    "14b4ee97523b56a5": Augmentation(),
+    "4d77074388473719": DENSE_VIEWS,
+    "8914efc7c3c41f2e": Augmentation(crop=(0.6, 1.0), gamma=0.3, brightness=0.1, contrast=0.2, gamma_probability=0.5),
+}
+
+
+@pytest.mark.parametrize("known", BEFORE_CROPS_HAD_A_PROBABILITY)
+def test_what_was_drawn_before_crops_had_a_probability_stays_as_it_was(known: str) -> None:
+    """The numbers were found with the code that always cropped."""
+    draws = draw(3, 5, np.arange(40), BEFORE_CROPS_HAD_A_PROBABILITY[known], np.tile([3.0, 1.0, 1.5], (40, 1)))
+    drawn = b"".join(getattr(draws, name).numpy().tobytes() for name in TENSORS)
+    assert hashlib.sha256(drawn).hexdigest()[:16] == known
+
+
+def test_a_crop_happens_with_its_probability_and_shifts_no_other_draw() -> None:
+    always = replace(Augmentation(), crop=(0.5, 0.9))
+    seldom = replace(always, crop_probability=0.2)
+    one, other = (draw(0, 0, np.arange(4000), settings) for settings in (always, seldom))
+    assert one.cut.all()
+    assert other.cut.double().mean().item() == pytest.approx(0.2, abs=0.02)
+    assert (other.centres[~other.cut] == 0).all()
+    others = [draw(0, 0, np.arange(4000), replace(DENSE_VIEWS, crop_probability=p)) for p in (0.5, 1.0)]
+    rest = torch.stack(
+        [others[1].sides, *others[1].centres.T, *changes(others[1]), others[1].noise, *others[1].degrees.T]
+    )
+    by_chance = np.corrcoef(others[0].cut.double().numpy(), rest.numpy())[0, 1:]
+    assert np.abs(by_chance).max() < 0.06, "whether depends on nothing else that is drawn"
+    assert not draw(0, 0, np.arange(50), replace(always, crop_probability=0.0)).cut.any()
+    for name in TENSORS:
+        cropped = other.cut if name in ("sides", "centres") else slice(None)
+        assert torch.equal(getattr(one, name)[cropped], getattr(other, name)[cropped]), name
+    views = [
+        apply(volumes(), draw(0, 0, np.arange(6), replace(NOTHING, crop=(0.5, 0.9), crop_probability=p)))
+        for p in (0.0, 1.0)
+    ]
+    assert torch.equal(views[0], volumes())
+    assert not torch.allclose(views[1], volumes(), atol=1e-2)
+
+
+def test_cluster_views_are_those_that_are_named() -> None:
+    draws = draw(0, 0, np.arange(4000), CLUSTER_VIEWS)
+    happens = torch.stack([draws.flip, draws.affine, draws.sigmas[:, 0] > 0, draws.noise > 0, draws.cut]).double()
+    assert happens.mean(dim=1).tolist() == pytest.approx([0.5] * 5, abs=0.03)
+    assert np.abs(np.corrcoef(happens.numpy()) - np.eye(5)).max() < 0.06, "each happens by itself"
+    assert torch.equal(draws.scales, torch.ones_like(draws.scales))
+    for change, none in zip(changes(draws), (1, 1, 0), strict=True):
+        assert (change == none).all()
+    for values, low, high in (
+        (draws.degrees[draws.affine], -30, 30),
+        (draws.sigmas[draws.sigmas[:, 0] > 0], 0, 1.0),
+        (draws.noise[draws.noise > 0], 0, 0.05),
+        (draws.sides[draws.cut], 0.6, 1.0),
+    ):
+        assert low <= values.min() < low + 0.02 * (high - low)
+        assert high >= values.max() > high - 0.02 * (high - low)
+        assert values.mean().item() == pytest.approx((low + high) / 2, abs=0.03 * (high - low))
+
+
+@pytest.mark.parametrize("size", [(4, 6, 8), (1, 12, 9)])
+def test_a_cluster_view_does_not_depend_on_its_batch(size: tuple[int, int, int]) -> None:
+    keys = np.arange(12)
+    whole = apply(volumes(12, size), draw(0, 0, keys, CLUSTER_VIEWS))
+    order = [7, 2, 11]
+    part = apply(volumes(12, size)[order], draw(0, 0, keys[order], CLUSTER_VIEWS))
     torch.testing.assert_close(part, whole[order], atol=1e-6, rtol=0)

@@ -39,38 +39,38 @@ HEALTHY = {"loss": 0.3, "spread": 0.8, "effective_rank": 20.0}
     [({"spread": 0.01}, "nearly all equal"), ({"effective_rank": 1.05}, "nearly on one line")],
 )
 def test_signs_of_collapse_are_warned_about_once_after_the_warmup(sign: dict[str, float], words: str) -> None:
-    watch = CollapseWatch(0.75, warmup=2)
-    assert watch.warnings(1, {**HEALTHY, **sign}) == []
-    assert watch.warnings(2, HEALTHY) == []
-    (text,) = watch.warnings(3, {**HEALTHY, **sign})
+    watch = CollapseWatch(warmup=2)
+    assert watch.warnings(1, {**HEALTHY, **sign}, 0.75) == []
+    assert watch.warnings(2, HEALTHY, 0.75) == []
+    (text,) = watch.warnings(3, {**HEALTHY, **sign}, 0.75)
     assert text.startswith("Epoch 4: ")
     assert words in text
-    assert watch.warnings(4, {**HEALTHY, **sign}) == []
+    assert watch.warnings(4, {**HEALTHY, **sign}, 0.75) == []
 
 
 def test_loss_is_stuck_only_when_it_stays_at_the_collapse_value() -> None:
-    watch = CollapseWatch(0.75, warmup=0)
+    watch = CollapseWatch(warmup=0)
     at = {**HEALTHY, "loss": 0.752}
-    assert watch.warnings(0, at) == []
-    assert watch.warnings(1, HEALTHY) == []
-    assert watch.warnings(2, at) == []
-    (text,) = watch.warnings(3, at)
+    assert watch.warnings(0, at, 0.75) == []
+    assert watch.warnings(1, HEALTHY, 0.75) == []
+    assert watch.warnings(2, at, 0.75) == []
+    (text,) = watch.warnings(3, at, 0.75)
     assert "stays at what equal embeddings give (0.7500)" in text
 
 
 def test_methods_without_embeddings_or_collapse_value_are_never_warned_about() -> None:
-    watch = CollapseWatch(None, warmup=0)
-    assert [watch.warnings(epoch, {"loss": 0.0}) for epoch in range(4)] == [[]] * 4
+    watch = CollapseWatch(warmup=0)
+    assert [watch.warnings(epoch, {"loss": 0.0}, None) for epoch in range(4)] == [[]] * 4
 
 
 def test_state_carries_what_was_told_and_how_long_the_loss_was_stuck() -> None:
     """A watch that goes on from another's state says what that one would; the twin, which does not, says other."""
     epochs = [{**HEALTHY, "loss": 0.75, "spread": 0.01}, {**HEALTHY, "loss": 0.75, "spread": 0.01}]
-    whole = CollapseWatch(0.75, warmup=0)
-    first, second = (whole.warnings(epoch, means) for epoch, means in enumerate(epochs))
-    before = CollapseWatch(0.75, warmup=0)
-    assert before.warnings(0, epochs[0]) == first
-    resumed, twin = CollapseWatch(0.75, warmup=0), CollapseWatch(0.75, warmup=0)
+    whole = CollapseWatch(warmup=0)
+    first, second = (whole.warnings(epoch, means, 0.75) for epoch, means in enumerate(epochs))
+    before = CollapseWatch(warmup=0)
+    assert before.warnings(0, epochs[0], 0.75) == first
+    resumed, twin = CollapseWatch(warmup=0), CollapseWatch(warmup=0)
     resumed.load_state_dict(before.state_dict())
-    assert resumed.warnings(1, epochs[1]) == second != []
-    assert twin.warnings(1, epochs[1]) != second
+    assert resumed.warnings(1, epochs[1], 0.75) == second != []
+    assert twin.warnings(1, epochs[1], 0.75) != second

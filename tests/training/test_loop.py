@@ -103,6 +103,15 @@ def test_learning_rate_follows_warmup_and_cosine_for_each_optimizer(tmp_path: Pa
     assert listener.summaries[0].lr == 0.05
 
 
+def test_start_and_end_are_shares_of_each_groups_own_peak(tmp_path: Path) -> None:
+    run(tmp_path, lr=0.25, start_lr=0.05, end_lr=0.1, warmup_epochs=2.0)
+    train_rows = [row for row in rows(tmp_path) if row["split"] == "train"]
+    warming = [0.2 + 0.8 * (e + 0.8) / 2 for e in (0, 1)]
+    factors = [*warming, *(0.4 + 0.6 * 0.5 * (1 + math.cos(math.pi * (e + 0.8 - 2) / 2)) for e in (2, 3))]
+    for name, peak in (("lr_encoder", 0.25), ("lr_head", 0.05)):
+        assert [float(row[name]) for row in train_rows] == pytest.approx([peak * factor for factor in factors])
+
+
 def test_a_constant_schedule_leaves_the_learning_rate_alone(tmp_path: Path) -> None:
     run(tmp_path, schedule="constant")
     rates = [float(row["lr_encoder"]) for row in rows(tmp_path) if row["split"] == "train"]
@@ -173,6 +182,9 @@ def test_start_depends_on_the_seed_alone(tmp_path: Path) -> None:
         {"lr": 0.02},
         {"optimizer": "adam"},
         {"warmup_epochs": 0.0},
+        {"start_lr": 0.04},
+        {"end_lr": 0.04},
+        {"optimizer": "lars"},
         {"precision": "bf16"},
     ],
     ids=str,

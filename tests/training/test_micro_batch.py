@@ -16,9 +16,15 @@ from medcl.training import micro_batch as module
 from medcl.training.checkpoint import content_checksum
 from medcl.training.distributed import rank
 from medcl.training.host_memory import Memory
-from medcl.training.micro_batch import BATCH_COPIES, SAFE_SHARE, choose_micro_batch, kept_for_an_image
+from medcl.training.micro_batch import (
+    BATCH_COPIES,
+    OPTIMIZER_STATES,
+    SAFE_SHARE,
+    choose_micro_batch,
+    kept_for_an_image,
+)
 from medcl.training.precision import Precision
-from medcl.training.settings import TrainingSettings
+from medcl.training.settings import OPTIMIZERS, TrainingSettings
 from tests.training.ranks import in_ranks
 
 IMAGE = (1, 4, 8, 8)
@@ -235,3 +241,7 @@ def test_ranks_agree_on_what_the_poorest_can_do(tmp_path: Path) -> None:
     assert one.of == 13, "the larger of the two shares"
     assert one.images is not None
     assert one.images <= 4
+
+
+def test_the_memory_of_every_optimizer_is_known() -> None:
+    assert set(OPTIMIZER_STATES) == set(OPTIMIZERS)

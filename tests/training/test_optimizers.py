@@ -5,6 +5,7 @@ import torch
 from torch import nn
 from torch.optim import SGD, Adam, AdamW
 
+from medcl.training.lars import LARS
 from medcl.training.optimizers import build_optimizers, parameters_of, set_learning_rates
 from medcl.training.settings import TrainingSettings
 
@@ -13,7 +14,7 @@ def parameter() -> nn.Parameter:
     return nn.Parameter(torch.ones(2))
 
 
-@pytest.mark.parametrize(("name", "kind"), [("sgd", SGD), ("adam", Adam), ("adamw", AdamW)])
+@pytest.mark.parametrize(("name", "kind"), [("sgd", SGD), ("adam", Adam), ("adamw", AdamW), ("lars", LARS)])
 def test_optimizer_by_name_with_the_settings(name: str, kind: type) -> None:
     settings = TrainingSettings(optimizer=name, lr=0.3, momentum=0.7, weight_decay=0.2)
     optimizer = build_optimizers({"main": [parameter()]}, settings)["main"]

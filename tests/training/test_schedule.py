@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,15 +26,50 @@ def test_a_constant_rate_stays_after_the_warmup() -> None:
     assert factors == [0.5, 1, 1, 1, 1, 1]
 
 
+@pytest.mark.parametrize(("epoch", "rate"), [(0, 0.01), (5, 0.13), (10, 0.25), (50, 0.16736), (55, 0.15), (100, 0.05)])
+def test_rates_from_a_start_to_an_end_have_the_known_answers(epoch: int, rate: float) -> None:
+    """Learning rate 0.25 from 0.01, in 10 of 100 epochs, to 0.05."""
+    shares = {"start": 0.01 / 0.25, "end": 0.05 / 0.25}
+    factor = learning_rate_factor(epoch, 0, 7, epochs=100, warmup=10, **shares)
+    assert 0.25 * factor == pytest.approx(rate, abs=5e-6)
+
+
+def test_a_start_is_the_first_steps_and_the_peak_comes_after_the_warmup() -> None:
+    factors = [learning_rate_factor(e, b, 2, epochs=4, warmup=2, start=0.2) for e in range(3) for b in range(2)]
+    assert factors[:5] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
+    assert learning_rate_factor(0, 0, 5, epochs=4, warmup=0, start=0.2) == 1
+
+
+def test_a_constant_rate_has_no_end() -> None:
+    assert learning_rate_factor(3, 0, 1, epochs=4, warmup=0, schedule="constant", end=0.5) == 1
+
+
+@given(batches=st.integers(1, 9), epochs=st.integers(1, 9), share=st.floats(0, 0.95), data=st.data())
+def test_without_a_start_and_an_end_nothing_differs_bit_for_bit(
+    batches: int, epochs: int, share: float, data: st.DataObject
+) -> None:
+    epoch, batch = data.draw(st.integers(0, epochs - 1)), data.draw(st.integers(0, batches - 1))
+    warmup = share * epochs
+    begin, done = epoch + batch / batches, epoch + (batch + 1) / batches
+    before = 0.5 * (1 + math.cos(math.pi * (begin - warmup) / (epochs - warmup)))
+    before = min(1.0, done / warmup) if begin < warmup else before
+    assert learning_rate_factor(epoch, batch, batches, epochs=epochs, warmup=warmup) == before
+
+
 @given(
     batches=st.lists(st.integers(1, 7), min_size=1, max_size=12),
     warmup_share=st.floats(0, 0.95),
+    start=st.none() | st.floats(0.01, 1),
+    end=st.floats(0, 1),
 )
-def test_factor_rises_then_falls_and_stays_in_bounds(batches: list[int], warmup_share: float) -> None:
+def test_factor_rises_then_falls_and_stays_in_bounds(
+    batches: list[int], warmup_share: float, start: float | None, end: float
+) -> None:
     epochs = len(batches)
     warmup = warmup_share * epochs
     places = [(epoch, batch) for epoch in range(epochs) for batch in range(batches[epoch])]
-    factors = [learning_rate_factor(e, b, batches[e], epochs=epochs, warmup=warmup) for e, b in places]
+    run = {"epochs": epochs, "warmup": warmup, "start": start, "end": end}
+    factors = [learning_rate_factor(e, b, batches[e], **run) for e, b in places]
     assert all(0 < factor <= 1 for factor in factors)
     rising = [f for (e, b), f in zip(places, factors, strict=True) if e + b / batches[e] < warmup]
     falling = factors[len(rising) :]

@@ -32,6 +32,8 @@ def test_all_problems_come_together_in_the_words_of_the_flags() -> None:
             precision="fp8",
             checkpoint_steps=0,
             schedule="up",
+            start_lr=0.1,
+            end_lr=-1,
         )
     flags = [
         "optimizer",
@@ -39,6 +41,8 @@ def test_all_problems_come_together_in_the_words_of_the_flags() -> None:
         "schedule",
         "epochs",
         "lr",
+        "start-lr",
+        "end-lr",
         "momentum",
         "weight-decay",
         "clip",
@@ -50,6 +54,17 @@ def test_all_problems_come_together_in_the_words_of_the_flags() -> None:
 def test_warmup_longer_than_the_run_is_refused() -> None:
     with pytest.raises(BadInput, match="--warmup-epochs is 5; expected from 0 to below the 3 epochs"):
         TrainingSettings(epochs=3, warmup_epochs=5)
+
+
+@pytest.mark.parametrize("wrong", [{"start_lr": 0.0}, {"start_lr": 0.2}, {"end_lr": -0.1}, {"end_lr": 0.2}], ids=str)
+def test_start_and_end_lie_within_the_peak(wrong: dict[str, float]) -> None:
+    (name,) = wrong
+    with pytest.raises(BadInput, match=f"--{name.replace('_', '-')} is .*the --lr of 0.1") as error:
+        TrainingSettings(lr=0.1, **wrong)
+    assert len(error.value.problems) == 1
+    within = TrainingSettings(lr=0.1, start_lr=0.1, end_lr=0.1)
+    assert (within.start, within.end) == (1, 1)
+    assert (TrainingSettings().start, TrainingSettings().end) == (None, 0)
 
 
 def test_settings_import_no_torch() -> None:
