@@ -12,6 +12,9 @@ IDEAL_PAPER = (
     "Basak et al., IDEAL: improved dense local contrastive learning for semi-supervised medical image segmentation, "
     "ICASSP 2023"
 )
+CLUSTERING_PAPER = (
+    "Ferrante et al., Contrastive learning for unsupervised medical image clustering and reconstruction, 2023"
+)
 
 
 @dataclass(frozen=True)
@@ -92,3 +95,23 @@ SEGMENTATION_METHODS: dict[str, MethodDescription] = {
     ),
 }
 """The methods of `medcl segment train`."""
+
+CLUSTERING_METHODS: dict[str, MethodDescription] = {
+    "cluster": MethodDescription(
+        title="two views of one image attract and are rebuilt, then clusters are found and the decoder learns them",
+        paper=CLUSTERING_PAPER,
+        needs="images only",
+        options=(
+            "clusters",
+            "most",
+            "grouping",
+            "assign",
+            "assignment_temperature",
+            "contrast",
+            "temperature",
+            "reconstruction_weight",
+            "contrastive_epochs",
+        ),
+    ),
+}
+"""The method of `medcl cluster train`."""

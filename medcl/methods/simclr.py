@@ -11,6 +11,7 @@ from torch.nn import Parameter
 from medcl.data.loader import Batch
 from medcl.losses.nt_xent import BASELINE_TEMPERATURE, nt_xent
 from medcl.methods.embedder import Embedder
+from medcl.methods.mean_cosines import mean_cosines
 from medcl.training.step import Step
 
 OPTIMIZER = "main"
@@ -59,7 +60,7 @@ class Simclr(nn.Module):
         """Yield the batch's one step; logs the loss and the mean cosine of positives and of negatives."""
         z = self.embedder(batch.volumes, len(batch.cases))
         loss = nt_xent(z[0::2], z[1::2], self.temperature).mean()
-        positive, negative = _mean_cosines(z.detach())
+        positive, negative = mean_cosines(z.detach())
         logs = {
             "loss": loss.detach(),
             "positive_cosine": positive,
@@ -71,7 +72,7 @@ class Simclr(nn.Module):
     def validate(self, batch: Batch) -> dict[str, Tensor]:
         """Return the mean loss over the batch's views."""
         z = self.embedder(batch.volumes)
-        positive, negative = _mean_cosines(z)
+        positive, negative = mean_cosines(z)
         return {
             "loss": nt_xent(z[0::2], z[1::2], self.temperature).mean(),
             "positive_cosine": positive,
@@ -81,12 +82,3 @@ class Simclr(nn.Module):
 
     def after_step(self, epoch: int, step: int) -> None:
         """Nothing follows a step."""
-
-
-def _mean_cosines(z: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean cosine between the views of an image, and between different images; of embeddings of length 1."""
-    first, second = z[0::2], z[1::2]
-    positive = (first * second).sum(dim=1)
-    # all ordered pairs of views together are |sum of z|^2; each view with itself and with its other view goes off
-    others = z.sum(dim=0).square().sum() - len(z) - 2 * positive.sum()
-    return positive.mean(), others / (len(z) * (len(z) - 2))

@@ -13,7 +13,7 @@ from medcl.data.task_options import TaskOptions
 from medcl.data.tasks import PAIR_TASKS, SAMPLINGS
 from medcl.methods.build import MethodOptions, build_method
 from medcl.methods.dense import DenseOptions
-from medcl.methods.registry import METHODS
+from medcl.methods.registry import CLUSTERING_METHODS, METHODS
 from medcl.study.errors import BadInput
 
 
@@ -73,3 +73,11 @@ def test_each_method_has_its_own_temperature() -> None:
     built = [build_method(name, "sampled", (1, 16, 16), 4, MethodOptions("resnet10")) for name in ("simclr", "dense")]
     assert built[0].temperature == 0.5
     assert built[1].options.temperature == METHODS["dense"].defaults["temperature"] == 0.1
+
+
+def test_options_of_the_clustering_are_flags_of_its_command() -> None:
+    from medcl.workflows.cluster_train import ClusterTrainOptions
+
+    (method,) = CLUSTERING_METHODS.values()
+    assert set(method.options) <= set(ClusterTrainOptions.model_fields)
+    assert method.pairs == ()
