@@ -36,6 +36,14 @@ COMMANDS: dict[str, Command | Group] = {
             "evaluate": Command("medcl.cli.segment_evaluate", "Compare masks with the truth, in mm, case by case."),
         },
     ),
+    "cluster": Group(
+        "Group images without labels, and tell the groups apart.",
+        {
+            "train": Command("medcl.cli.cluster_train", "Group images by a contrastive autoencoder."),
+            "apply": Command("medcl.cli.cluster_apply", "Put images to the fixed clusters of a run."),
+            "evaluate": Command("medcl.cli.cluster_evaluate", "Compare clusters and features with labels."),
+        },
+    ),
     "embed": Command("medcl.cli.embed", "Write the encoder's features of every image as a table."),
     "visualize": Command("medcl.cli.visualize", "Draw the features as a page, coloured by a variable."),
 }

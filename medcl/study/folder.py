@@ -77,6 +77,11 @@ class Study:
         return self.root / "segmentations"
 
     @property
+    def clusters(self) -> Path:
+        """The folder that holds one folder for each call of `medcl cluster apply` and `medcl cluster evaluate`."""
+        return self.root / "clusters"
+
+    @property
     def figures(self) -> Path:
         """The folder of the pages that `medcl visualize` writes."""
         return self.root / "figures"

@@ -170,7 +170,7 @@ def list_runs(study: Study) -> list[Run]:
     return sorted(runs, key=lambda run: str(run.record.get("started", "")))
 
 
-COMMANDS_OF_KINDS = {"segment": "segment train"}
+COMMANDS_OF_KINDS = {"segment": "segment train", "cluster": "cluster train"}
 """What makes runs of a kind, where the command has another name."""
 
 
@@ -191,11 +191,11 @@ def newest_run(study: Study, kind: str, statuses: Collection[str] = ("finished",
     there = ", ".join(f"{run.name} ({run.kind or 'unknown kind'}, {run.status})" for run in every[-5:]) or "none"
     wanted = " or ".join(statuses)
     raise BadInput(
-        f"No {wanted} `{kind}` run that can be read in {study.runs} (runs there: {there}). "
+        f"No {wanted} `{COMMANDS_OF_KINDS.get(kind, kind)}` run that can be read in {study.runs} (runs there: {there}). "
         + (
             f"Run `medcl {COMMANDS_OF_KINDS.get(kind, kind)}` first, or name a run with --run."
             if "finished" in statuses
-            else "A finished run is not resumed: start a new one, from its weights with --init-from runs/NAME."
+            else "A finished run is not resumed: start a new one."
         )
     )
 

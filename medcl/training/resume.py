@@ -60,7 +60,7 @@ def refuse_changed_options(
             [
                 f"--resume continues the same run, but {run} was started with other options:",
                 *(f"  {flag(name)}: {_show(saved, name)} in the run, {_show(now, name)} now" for name in changed),
-                f"Give the run's own values, or start a new run from its weights with --init-from {run}.",
+                "Give the run's own values, or start a new run with these.",
             ]
         )
 

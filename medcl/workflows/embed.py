@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from medcl.study.cohort import Cohort
     from medcl.workflows.feature_files import FoldEncoder
 
-KINDS = ("pretrain", "segment")
+KINDS = ("pretrain", "segment", "cluster")
 """Runs that leave an encoder; without --run that of a pretraining is taken."""
 
 _SHOWN = 5
@@ -185,6 +185,11 @@ def _card(fold: FoldEncoder) -> dict[str, Any]:
     from medcl.training.export import read_encoder_card
 
     card = read_encoder_card(fold.folder)
+    if "npz" in card:
+        raise BadInput(
+            f"{fold.folder}: the run was trained on images of a file (--npz), which has no patients and exams: `medcl "
+            "cluster evaluate` and `medcl cluster apply` take such images."
+        )
     missing = [name for name in ("preprocessed", "recipe_key", "data", "architecture") if name not in card]
     if missing:
         raise BadInput(f"{fold.folder}: encoder.json lacks {', '.join(missing)}. Train the run again.")

@@ -22,7 +22,14 @@ from medcl.workflows.wording import expectation, told
 
 SHARED_PANEL = "Common"
 
-SECTIONS = ("preprocess", "pretrain", "segment.train", "segment.apply", "segment.evaluate", "embed", "visualize")
+SECTIONS = (
+    "preprocess",
+    "pretrain",
+    *("segment.train", "segment.apply", "segment.evaluate"),
+    *("cluster.train", "cluster.apply", "cluster.evaluate"),
+    "embed",
+    "visualize",
+)
 """The commands that have a table in medcl.toml; each is a module beside this one, with "_" for the dot."""
 
 STUDY_TABLE = "study"

@@ -281,7 +281,7 @@ def _pretrain(options: PretrainOptions) -> Pretrained:
         options.stem,
         options,
         run,
-        store=prepared.store,
+        images=prepared.store.entries,
         device=prepared.device,
         inputs=prepared.inputs,
         words=INPUTS,
@@ -306,7 +306,7 @@ def _without_effect(options: PretrainOptions) -> list[str]:
     idle = [name for name in idle if getattr(options, name) != type(options).model_fields[name].default]
     if options.chosen_method == "dense" and options.dense_positives == "geometric" and options.dense_warmup:
         idle.append("dense_warmup")
-    if options.optimizer != "sgd" and "momentum" in options.model_fields_set:
+    if options.optimizer not in ("sgd", "lars") and "momentum" in options.model_fields_set:
         idle.append("momentum")
     told = ", ".join(map(flag_name, idle))
     return [f"Without effect in this run ({options.stem}, --pairs {options.pairs}): {told}."] if idle else []

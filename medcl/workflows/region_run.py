@@ -18,10 +18,12 @@ from medcl.study.files import read_json
 from medcl.study.folder import Study
 from medcl.study.plural import counted
 from medcl.study.runs import Run, read_run
+from medcl.workflows.finished_run import finished_run
+from medcl.workflows.known_patients import KnownPatients
 from medcl.workflows.segment_files import needed_beside
 from medcl.workflows.segment_prediction import MaskPredictor, PredictedMask
 from medcl.workflows.segment_remarks import Remarks
-from medcl.workflows.segment_run import KnownPatients, choose_run, refuse_unusable, trained_modalities
+from medcl.workflows.segment_run import KIND, refuse_unusable, trained_modalities
 
 if TYPE_CHECKING:
     import torch
@@ -124,7 +126,7 @@ def open_region_run(study: Study, name: str, device: torch.device) -> RegionRun:
     Raises:
         BadInput: there is no such run, it is not finished, is of another kind, or needs a region to be told.
     """
-    return _opened(choose_run(study, name, OPTION), study, device)
+    return _opened(finished_run(study, KIND, name, OPTION), study, device)
 
 
 def region_run_of(saved: SavedSegmenter, folder: Path, study: Study | None, device: torch.device) -> RegionRun | None:

@@ -16,10 +16,12 @@ from medcl.study.folder import Study
 from medcl.study.plural import counted
 from medcl.study.runs import Run
 from medcl.study.segmentations import NEW, Segmentation, write_segmentations
+from medcl.workflows.finished_run import finished_run
+from medcl.workflows.known_patients import KnownPatients
 from medcl.workflows.options import Options, flag
 from medcl.workflows.segment_folder import call_ended, make_room
 from medcl.workflows.segment_remarks import Remarks, alike
-from medcl.workflows.segment_run import KnownPatients, choose_run, refuse_unusable, trained_modalities
+from medcl.workflows.segment_run import KIND, refuse_unusable, trained_modalities
 
 if TYPE_CHECKING:
     from medcl.evaluation.saved_segmenter import SavedSegmenter
@@ -135,7 +137,7 @@ def segment_apply(options: SegmentApplyOptions) -> SegmentApplied:
     started = time.monotonic()
     study = _study(options)
     device = resolve_device(options.device)
-    run = choose_run(study, options.run)
+    run = finished_run(study, KIND, options.run)
     own = study is not None and run.path.parent.resolve() == study.runs.resolve()
     saved = load_segmenter(run.path, device)
     refuse_unusable(saved, run.path)

@@ -11,8 +11,8 @@ from medcl.study.plural import counted
 from medcl.study.segmentations import NEW, SPLITS
 
 if TYPE_CHECKING:
+    from medcl.workflows.known_patients import KnownPatients
     from medcl.workflows.segment_prediction import PredictedMask
-    from medcl.workflows.segment_run import KnownPatients
 
 SHIFTED_SPACING = 1.5
 """Ratio of an image's voxel spacing to the run's mean one, either way, from which on the user is told."""

@@ -34,6 +34,8 @@ METHOD = "Method"
 LABELS = "Labels"
 AUGMENTATION = "Augmentation"
 
+_ENCODERS = ", ".join(name for name, network in NETWORKS.items() if network.scales)
+
 DECODERS = {"ideal": ["transposed", "bilinear"], "supervised": ["transposed"]}
 """The decoders of each method unless --decoders says otherwise."""
 
@@ -55,7 +57,7 @@ class SegmentTrainOptions(SplitOptions, ClinicalOptions, TrainingOptions):
     )
     network: str | None = flag(
         None,
-        f"The encoder: {', '.join(name for name in NETWORKS if name != 'vit')}; that of --init-from, or resnet18.",
+        f"The encoder: {_ENCODERS}; that of --init-from, or resnet18.",
         metavar="NAME",
         panel=METHOD,
     )
@@ -246,7 +248,7 @@ def _segment_train(options: SegmentTrainOptions) -> SegmentTrained:
         options.stem,
         options,
         run,
-        store=prepared.store,
+        images=prepared.store.entries,
         device=prepared.device,
         inputs=prepared.inputs,
         words=INPUTS,

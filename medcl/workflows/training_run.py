@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from medcl.study.errors import BadInput, MedclError
 from medcl.study.folder import Study
-from medcl.study.runs import Run, create_run, newest_run, read_run
+from medcl.study.runs import COMMANDS_OF_KINDS, Run, create_run, newest_run, read_run
 from medcl.workflows.processes import from_main
 from medcl.workflows.training_options import TrainingOptions
 
 if TYPE_CHECKING:
     import torch
-
-    from medcl.imaging.store import VolumeStore
 
 Asked = TypeVar("Asked", bound=TrainingOptions)
 
@@ -41,10 +39,11 @@ def stopped_run(study: Study, kind: str, options: Asked) -> tuple[Run, Asked]:
     run = read_run(study.runs / options.name) if options.name else newest_run(study, kind, unfinished)
     run.refuse_if_live("--resume")
     if run.kind != kind:
-        raise BadInput(f"--resume: {run.name} is a '{run.kind}' run, not one of `medcl {kind}`.")
+        command = COMMANDS_OF_KINDS.get(kind, kind)
+        raise BadInput(f"--resume: {run.name} is a '{run.kind}' run, not one of `medcl {command}`.")
     if run.status == "finished":
         raise BadInput(
-            f"--resume: the run {run.name} is finished. Start a new one, from its weights with --init-from {run.path}."
+            f"--resume: the run {run.name} is finished. Start a new one, by another --name or with --overwrite."
         )
     saved = run.record.get("options")
     if not isinstance(saved, dict):
@@ -52,7 +51,8 @@ def stopped_run(study: Study, kind: str, options: Asked) -> tuple[Run, Asked]:
     given = {name: value for name, value in plain(options).items() if name in options.model_fields_set}
     refuse_changed_options(saved, {**saved, **given}, str(run.path))
     now = {name: value for name, value in given.items() if name in MAY_CHANGE}
-    return run, type(options)(**{**saved, **now, "resume": True})
+    # a run that replaced another one is not replaced again
+    return run, type(options)(**{**saved, **now, "overwrite": False, "resume": True})
 
 
 def options_of_stopped_run(kind: str, options: Asked) -> Asked:
@@ -68,7 +68,7 @@ def begin_run(
     options: TrainingOptions,
     resumed: Run | None,
     *,
-    store: VolumeStore,
+    images: Iterable[Any],
     device: torch.device,
     inputs: Mapping[str, str],
     words: Mapping[str, str],
@@ -82,7 +82,7 @@ def begin_run(
         stem: the telling start of its name.
         options: of the command.
         resumed: the run that goes on, None for a new one.
-        store: whose images are trained on.
+        images: entries of the store, those that are trained on.
         device: of this process.
         inputs: hash of each thing that goes in.
         words: what each of them is, for the message that it changed.
@@ -106,7 +106,7 @@ def begin_run(
         if is_main():
             run.resume()
     if is_main():
-        write_image_list(run.path, store.entries)
+        write_image_list(run.path, images)
         run.write(
             options=plain(options),
             **(record or {}),
