@@ -5,18 +5,13 @@ from __future__ import annotations
 import typer
 
 from medcl.cli.flags import door
+from medcl.cli.forecast import told_without_run
 from medcl.workflows.cluster_train import Clustered, ClusterTrainOptions, cluster_train
-from medcl.workflows.processes import is_main_process
 
 
 def summary(done: Clustered) -> None:
     """Say how large the clusters are and what to look at; of several processes the first one does."""
-    if not is_main_process():
-        return
-    if done.forecast is not None:
-        for sentence in done.forecast.sentences():
-            typer.echo(sentence)
-        typer.echo("A dry run: nothing was written.")
+    if told_without_run(done.forecast):
         return
     assert done.run is not None
     sizes = ", ".join(map(str, done.sizes))

@@ -9,9 +9,8 @@ from typing import Any
 
 import torch
 
+from medcl.evaluation.saved_network import Size, load_network
 from medcl.networks.clustering_network import ClusteringNetwork, build_clustering_network
-from medcl.study.errors import BadInput
-from medcl.training.export import load_encoder_weights, read_encoder_card
 
 STEM = "clustering"
 """Name of the files in a run folder."""
@@ -50,16 +49,11 @@ def load_clustering(folder: Path, device: torch.device) -> SavedClustering:
     Raises:
         BadInput: files are missing, damaged or of a newer format.
     """
-    card = read_encoder_card(folder, STEM)
-    try:
-        told = card["architecture"]
-        z, y, x = (int(voxels) for voxels in told["size"])
-        network = build_clustering_network(
-            told["network"], (z, y, x), most=told["most"], assign=told["assign"], temperature=told["temperature"]
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise BadInput(
-            f"{folder}: {STEM}.json does not tell how the network is built ({error}). Train the run again."
-        ) from error
-    load_encoder_weights(network, folder, stem=STEM)
-    return SavedClustering(network.to(device).eval(), card)
+    network, card = load_network(folder, STEM, _build, device)
+    return SavedClustering(network, card)
+
+
+def _build(told: Mapping[str, Any], size: Size) -> ClusteringNetwork:
+    return build_clustering_network(
+        told["network"], size, most=told["most"], assign=told["assign"], temperature=told["temperature"]
+    )

@@ -9,11 +9,11 @@ from typing import Any
 
 import torch
 
+from medcl.evaluation.saved_network import Size, load_network
 from medcl.imaging.recipe import Recipe
 from medcl.networks.segmenter import Segmenter, build_segmenter
 from medcl.study.errors import BadInput
 from medcl.study.label_classes import LabelClass, classes_from_json
-from medcl.training.export import load_encoder_weights, read_encoder_card
 
 STEM = "segmenter"
 """Name of the files in a run folder."""
@@ -51,16 +51,15 @@ def load_segmenter(folder: Path, device: torch.device) -> SavedSegmenter:
     Raises:
         BadInput: files are missing, damaged or of a newer format.
     """
-    card = read_encoder_card(folder, STEM)
+    network, card = load_network(folder, STEM, _build, device)
     try:
-        told = card["architecture"]
-        z, y, x = (int(voxels) for voxels in told["size"])
-        classes = classes_from_json(card["classes"])
-        recipe = Recipe.from_json(card["recipe"])
-        network = build_segmenter(told["network"], (z, y, x), told["classes"], told["decoders"], told["channels"])
+        classes, recipe = classes_from_json(card["classes"]), Recipe.from_json(card["recipe"])
     except (KeyError, TypeError, ValueError) as error:
         raise BadInput(
-            f"{folder}: {STEM}.json does not tell how the network is built ({error}). Train the run again."
+            f"{folder}: {STEM}.json does not tell classes and recipe ({error}). Train the run again."
         ) from error
-    load_encoder_weights(network, folder, stem=STEM)
-    return SavedSegmenter(network.to(device).eval(), classes, recipe, card)
+    return SavedSegmenter(network, classes, recipe, card)
+
+
+def _build(told: Mapping[str, Any], size: Size) -> Segmenter:
+    return build_segmenter(told["network"], size, told["classes"], told["decoders"], told["channels"])

@@ -7,19 +7,17 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
-
-from pydantic import field_validator
+from typing import ClassVar
 
 from medcl.study.errors import BadInput
 from medcl.study.folder import Study
-from medcl.workflows.cluster_options import ClusterPageOptions
+from medcl.workflows.cluster_options import ClusterPageOptions, ClusterResultOptions
 from medcl.workflows.options import flag
 
 log = logging.getLogger("medcl")
 
 
-class ClusterApplyOptions(ClusterPageOptions):
+class ClusterApplyOptions(ClusterResultOptions, ClusterPageOptions):
     """Put images to the clusters of a run, whose prototypes stay as they are.
 
     Takes the images that the run was trained on, and new ones beside them, unless others are named: those of another
@@ -28,22 +26,7 @@ class ClusterApplyOptions(ClusterPageOptions):
 
     section: ClassVar[str] = "cluster.apply"
 
-    run: str | None = flag(
-        None, "Run of `medcl cluster train`: a name in runs/ or a folder; the newest unless told.", metavar="RUN"
-    )
-    name: str | None = flag(None, "Folder in clusters/ for the results; that of the run unless told.", metavar="NAME")
-    device: Literal["auto", "cpu", "cuda", "mps"] = flag(
-        "auto", "Where to encode; auto takes a CUDA GPU where there is one."
-    )
     seed: int = flag(0, "Of the maps on the page.", ge=0)
-    overwrite: bool = flag(False, "Replace the results of an earlier call.")
-
-    @field_validator("name")
-    @classmethod
-    def _plain(cls, name: str | None) -> str | None:
-        if name is not None and (not name or Path(name).name != name or name.startswith(".")):
-            raise ValueError("give a plain folder name")
-        return name
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from pydantic import field_validator
-
 from medcl.study.errors import BadInput
 from medcl.study.folder import Study
-from medcl.workflows.cluster_options import ClusterImagesOptions
+from medcl.workflows.cluster_options import ClusterResultOptions
 from medcl.workflows.options import flag
 
 if TYPE_CHECKING:
@@ -38,7 +36,7 @@ MOST_PIXELS = 500_000_000
 log = logging.getLogger("medcl")
 
 
-class ClusterEvaluateOptions(ClusterImagesOptions):
+class ClusterEvaluateOptions(ClusterResultOptions):
     """Score a clustering with labels: map from clusters, nearest neighbours, linear layer, and baselines of pixels.
 
     Training labels fit, validation and test patients are scored. Writes clusters/NAME/evaluation.csv and
@@ -47,9 +45,6 @@ class ClusterEvaluateOptions(ClusterImagesOptions):
 
     section: ClassVar[str] = "cluster.evaluate"
 
-    run: str | None = flag(
-        None, "Run of `medcl cluster train`: a name in runs/ or a folder; the newest unless told.", metavar="RUN"
-    )
     labels: str | None = flag(
         None, "Clinical variable with the classes; the labels of --npz unless told.", metavar="NAME"
     )
@@ -62,19 +57,7 @@ class ClusterEvaluateOptions(ClusterImagesOptions):
     )
     baselines: bool = flag(True, "Also what raw pixels tell at the same labels.")
     seed: int = flag(0, "Of the draws and the linear layers.", ge=0)
-    device: Literal["auto", "cpu", "cuda", "mps"] = flag(
-        "auto", "Where to encode; auto takes a CUDA GPU where there is one."
-    )
-    name: str | None = flag(None, "Folder in clusters/ for the results; that of the run unless told.", metavar="NAME")
     page: bool = flag(True, "Draw evaluation.html.")
-    overwrite: bool = flag(False, "Replace results that exist.")
-
-    @field_validator("name")
-    @classmethod
-    def _plain(cls, name: str | None) -> str | None:
-        if name is not None and (not name or Path(name).name != name or name.startswith(".")):
-            raise ValueError("give a plain folder name")
-        return name
 
 
 @dataclass(frozen=True)

@@ -87,3 +87,23 @@ class ClusterPageOptions(ClusterImagesOptions):
         if not value or set(value) - set(MAPS):
             raise ValueError(f"the maps are {', '.join(MAPS)}")
         return list(dict.fromkeys(value))
+
+
+class ClusterResultOptions(ClusterImagesOptions):
+    """Which run is used, and where what comes of it is written."""
+
+    run: str | None = flag(
+        None, "Run of `medcl cluster train`: a name in runs/ or a folder; the newest unless told.", metavar="RUN"
+    )
+    name: str | None = flag(None, "Folder in clusters/ for the results; that of the run unless told.", metavar="NAME")
+    device: Literal["auto", "cpu", "cuda", "mps"] = flag(
+        "auto", "Where to encode; auto takes a CUDA GPU where there is one."
+    )
+    overwrite: bool = flag(False, "Replace the results of an earlier call.")
+
+    @field_validator("name")
+    @classmethod
+    def _plain(cls, name: str | None) -> str | None:
+        if name is not None and (not name or Path(name).name != name or name.startswith(".")):
+            raise ValueError("give a plain folder name")
+        return name

@@ -17,12 +17,11 @@ from pydantic import Field, field_validator, model_validator
 
 from medcl.networks.registry import NETWORKS
 from medcl.study.errors import BadInput
-from medcl.study.folder import Study
 from medcl.study.runs import Run
 from medcl.training.settings import TrainingSettings
 from medcl.workflows.cluster_options import ClusterPageOptions
 from medcl.workflows.options import flag, flag_name
-from medcl.workflows.processes import from_main, in_processes
+from medcl.workflows.processes import in_processes
 from medcl.workflows.split_options import SplitOptions
 from medcl.workflows.training_options import TRAINING, TrainingOptions
 
@@ -231,23 +230,17 @@ def cluster_train(options: ClusterTrainOptions) -> Clustered:
 
 def _cluster_train(options: ClusterTrainOptions) -> Clustered:
     """What one process does; of several the first one keeps the run folder."""
-    from medcl.training.distributed import is_main, require_same
+    from medcl.training.distributed import is_main
     from medcl.workflows.cluster_run import write_clusters
     from medcl.workflows.cluster_training import INPUTS, build, dry_run_clustering, prepare, train_clustering
     from medcl.workflows.cluster_writing import check_page_options
-    from medcl.workflows.training_run import begin_run, failure_recorded, stopped_run
+    from medcl.workflows.training_run import begin_run, failure_recorded, take_up, tell_prepared
 
     started = time.monotonic()
-    study = Study.find(options.study)
-    run: Run | None = None
-    if options.resume:
-        run, options = from_main(lambda: stopped_run(study, KIND, options))
-        log.info(f"Going on with the run {run.name}.")
+    study, run, options = take_up(KIND, options)
     prepared = prepare(study, options)
-    require_same({"study folder": str(study.root), **prepared.inputs})
     check_page_options(prepared.images, options)
-    for note in [*prepared.notes, *_without_effect(options)]:
-        log.info(note)
+    tell_prepared(study, prepared.inputs, [*prepared.notes, *_without_effect(options)])
     if options.dry_run:
         forecast = dry_run_clustering(prepared, options)
         return Clustered(None, None, forecast, [], None, time.monotonic() - started)

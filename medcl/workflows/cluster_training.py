@@ -24,7 +24,6 @@ from medcl.methods.clustering import Clustering, ClusteringOptions
 from medcl.methods.mixture import FEWEST_IMAGES
 from medcl.networks.clustering_network import build_clustering_network
 from medcl.study.errors import BadInput
-from medcl.study.files import write_json
 from medcl.study.folder import Study
 from medcl.study.plural import counted
 from medcl.study.runs import Run
@@ -33,14 +32,12 @@ from medcl.training.device import resolve_device
 from medcl.training.distributed import is_main, own_rows, world_size
 from medcl.training.dry_run import Forecast, dry_run
 from medcl.training.export import export_encoder, restore_best
-from medcl.training.loop import train
-from medcl.training.progress import reporter
 from medcl.training.randomness import seed_everything
 from medcl.training.result import TrainingResult
 from medcl.workflows.cluster_images import ClusterImages, read_images, without_copies
 from medcl.workflows.device_cache import cache_bytes
 from medcl.workflows.split_options import split_notes, split_patients
-from medcl.workflows.training_run import plain
+from medcl.workflows.training_folder import train_in
 
 if TYPE_CHECKING:
     from medcl.workflows.cluster_train import ClusterTrainOptions
@@ -148,22 +145,15 @@ def train_clustering(
     prepared: PreparedClustering, made: MadeClustering, options: ClusterTrainOptions, run: Run
 ) -> TrainingResult:
     """Train in the run's folder and export the networks of the last epoch; of several ranks the first one writes."""
-    report = None
-    if is_main():
-        prepared.splits.only(1).write(run.path / "splits.csv")
-        write_json(run.path / "task.json", made.task.describe())
-        report = reporter()
-        for note in made.task.notes:
-            report.message(note)
-    result = train(
-        made.method,
-        made.source,
-        options.settings(),
+    result = train_in(
         run.path,
-        report,
+        made.method,
+        made.task,
+        made.source,
+        prepared.splits.only(1),
+        options,
         device=prepared.device,
-        options={**plain(options), "inputs": prepared.inputs},
-        resume=options.resume,
+        inputs=prepared.inputs,
     )
     if is_main():
         epoch = restore_best(made.method, result.best)

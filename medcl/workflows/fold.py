@@ -28,7 +28,6 @@ from medcl.methods.simclr import Simclr
 from medcl.networks.dense_head import DenseHead
 from medcl.study.cohort import Cohort
 from medcl.study.errors import BadInput, MedclError
-from medcl.study.files import write_json
 from medcl.study.folder import Study
 from medcl.study.leakage import check_images
 from medcl.study.runs import Run
@@ -37,15 +36,14 @@ from medcl.training.device import resolve_device
 from medcl.training.distributed import is_main, own_rows, world_size
 from medcl.training.dry_run import Forecast, dry_run
 from medcl.training.export import export_encoder, load_encoder_weights, restore_best
-from medcl.training.loop import train
 from medcl.training.micro_batch import MicroBatch, choose_micro_batch
-from medcl.training.progress import reporter
 from medcl.training.randomness import seed_everything
 from medcl.training.result import TrainingResult
 from medcl.workflows.clinical_options import read_options_cohort
 from medcl.workflows.device_cache import cache_bytes
 from medcl.workflows.split_options import split_notes, split_patients
 from medcl.workflows.starting_weights import refuse_leaking_weights
+from medcl.workflows.training_folder import train_in
 
 if TYPE_CHECKING:
     from medcl.workflows.pretrain import PretrainOptions
@@ -158,27 +156,17 @@ def train_fold(prepared: Prepared, options: PretrainOptions, run: Run, fold: int
     """
     folder = run.folder(fold)
     made = build_fold(prepared, options, fold)
-    report = None
-    if is_main():
-        folder.mkdir(exist_ok=True)
-        prepared.splits.only(fold or 1).write(folder / "splits.csv")
-        write_json(folder / "task.json", made.task.describe())
-        report = reporter(f"fold {fold} of {len(prepared.folds)}" if fold else "")
-        for note in made.task.notes:
-            report.message(note)
-    result = train(
-        made.method,
-        made.source,
-        options.settings(),
+    result = train_in(
         folder,
-        report,
+        made.method,
+        made.task,
+        made.source,
+        prepared.splits.only(fold or 1),
+        options,
         device=prepared.device,
-        options={
-            **options.model_dump(mode="json"),
-            "micro_batch": prepared.micro_batch,
-            "inputs": prepared.inputs,
-        },
-        resume=options.resume,
+        inputs=prepared.inputs,
+        title=f"fold {fold} of {len(prepared.folds)}" if fold else "",
+        micro_batch=prepared.micro_batch,
     )
     if is_main():
         epoch = restore_best(made.method, result.best)

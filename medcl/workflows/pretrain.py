@@ -18,11 +18,10 @@ from medcl.data.augmentation import DENSE_VIEWS
 from medcl.methods.registry import METHODS
 from medcl.networks.registry import NETWORKS
 from medcl.study.errors import BadInput
-from medcl.study.folder import Study
 from medcl.study.runs import Run
 from medcl.workflows.clinical_options import ClinicalOptions
 from medcl.workflows.options import flag, flag_name
-from medcl.workflows.processes import from_main, in_processes
+from medcl.workflows.processes import in_processes
 from medcl.workflows.split_options import SPLIT, SplitOptions
 from medcl.workflows.training_options import TrainingOptions
 
@@ -255,20 +254,14 @@ def pretrain(options: PretrainOptions) -> Pretrained:
 
 def _pretrain(options: PretrainOptions) -> Pretrained:
     """What one process does; of several the first one keeps the run folder."""
-    from medcl.training.distributed import is_main, require_same
+    from medcl.training.distributed import is_main
     from medcl.workflows.fold import build_fold, dry_run_fold, prepare, settle_micro_batch, train_fold
-    from medcl.workflows.training_run import begin_run, failure_recorded, stopped_run
+    from medcl.workflows.training_run import begin_run, failure_recorded, take_up, tell_prepared
 
     started = time.monotonic()
-    study = Study.find(options.study)
-    run: Run | None = None
-    if options.resume:
-        run, options = from_main(lambda: stopped_run(study, KIND, options))
-        log.info(f"Going on with the run {run.name}.")
+    study, run, options = take_up(KIND, options)
     prepared = prepare(study, options)
-    require_same({"study folder": str(study.root), **prepared.inputs})
-    for note in [*prepared.notes, *_without_effect(options)]:
-        log.info(note)
+    tell_prepared(study, prepared.inputs, [*prepared.notes, *_without_effect(options)])
     if options.dry_run:
         forecast = dry_run_fold(prepared, options, prepared.folds[0])
         return Pretrained(None, [], forecast, time.monotonic() - started)

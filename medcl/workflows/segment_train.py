@@ -17,11 +17,10 @@ from pydantic import field_validator, model_validator
 from medcl.data.label_budget import LabelBudget
 from medcl.networks.registry import NETWORKS
 from medcl.study.errors import BadInput
-from medcl.study.folder import Study
 from medcl.study.runs import Run
 from medcl.workflows.clinical_options import ClinicalOptions
 from medcl.workflows.options import flag, flag_name, split_words
-from medcl.workflows.processes import from_main, in_processes
+from medcl.workflows.processes import in_processes
 from medcl.workflows.split_options import SplitOptions
 from medcl.workflows.training_options import TRAINING, TrainingOptions
 
@@ -225,20 +224,14 @@ def segment_train(options: SegmentTrainOptions) -> SegmentTrained:
 
 def _segment_train(options: SegmentTrainOptions) -> SegmentTrained:
     """What one process does; of several the first one keeps the run folder."""
-    from medcl.training.distributed import is_main, require_same
+    from medcl.training.distributed import is_main
     from medcl.workflows.segmentation_training import INPUTS, build, dry_run_segmentation, prepare, train_segmentation
-    from medcl.workflows.training_run import begin_run, failure_recorded, stopped_run
+    from medcl.workflows.training_run import begin_run, failure_recorded, take_up, tell_prepared
 
     started = time.monotonic()
-    study = Study.find(options.study)
-    run: Run | None = None
-    if options.resume:
-        run, options = from_main(lambda: stopped_run(study, KIND, options))
-        log.info(f"Going on with the run {run.name}.")
+    study, run, options = take_up(KIND, options)
     prepared = prepare(study, options)
-    require_same({"study folder": str(study.root), **prepared.inputs})
-    for note in [*prepared.notes, *_without_effect(options)]:
-        log.info(note)
+    tell_prepared(study, prepared.inputs, [*prepared.notes, *_without_effect(options)])
     if options.dry_run:
         return SegmentTrained(None, None, dry_run_segmentation(prepared, options), time.monotonic() - started)
     made = build(prepared, options)  # refuses what cannot train before a folder is made or replaced

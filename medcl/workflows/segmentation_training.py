@@ -31,7 +31,6 @@ from medcl.networks.feature_maps import MAP_STRIDES
 from medcl.networks.registry import DEFAULT_NETWORK
 from medcl.networks.segmenter import build_segmenter
 from medcl.study.errors import BadInput
-from medcl.study.files import write_json
 from medcl.study.folder import Study
 from medcl.study.label_classes import (
     LabelClass,
@@ -47,15 +46,13 @@ from medcl.training.device import resolve_device
 from medcl.training.distributed import is_main, own_rows, world_size
 from medcl.training.dry_run import Forecast, dry_run
 from medcl.training.export import export_encoder, load_encoder_weights, read_encoder_card, restore_best
-from medcl.training.loop import train
-from medcl.training.progress import reporter
 from medcl.training.randomness import seed_everything
 from medcl.training.result import TrainingResult
 from medcl.workflows.clinical_options import read_options_cohort
 from medcl.workflows.device_cache import cache_bytes
 from medcl.workflows.split_options import split_notes, split_patients
 from medcl.workflows.starting_weights import refuse_leaking_weights
-from medcl.workflows.training_run import plain
+from medcl.workflows.training_folder import train_in
 
 if TYPE_CHECKING:
     from medcl.workflows.segment_train import SegmentTrainOptions
@@ -181,22 +178,15 @@ def train_segmentation(
     prepared: PreparedSegmentation, made: MadeSegmentation, options: SegmentTrainOptions, run: Run
 ) -> TrainingResult:
     """Train in the run's folder and export the network of its best epoch; of several ranks the first one writes."""
-    report = None
-    if is_main():
-        prepared.splits.only(1).write(run.path / "splits.csv")
-        write_json(run.path / "task.json", made.task.describe())
-        report = reporter()
-        for note in made.task.notes:
-            report.message(note)
-    result = train(
-        made.method,
-        made.source,
-        options.settings(),
+    result = train_in(
         run.path,
-        report,
+        made.method,
+        made.task,
+        made.source,
+        prepared.splits.only(1),
+        options,
         device=prepared.device,
-        options={**plain(options), "inputs": prepared.inputs},
-        resume=options.resume,
+        inputs=prepared.inputs,
     )
     if is_main():
         epoch = restore_best(made.method, result.best)

@@ -61,6 +61,33 @@ def options_of_stopped_run(kind: str, options: Asked) -> Asked:
     return options.model_copy(update={"name": run.name})
 
 
+def take_up(kind: str, options: Asked) -> tuple[Study, Run | None, Asked]:
+    """The study; with --resume also the run that goes on, and its own options; every process calls this.
+
+    Raises:
+        BadInput: there is no study, or as `stopped_run`.
+    """
+    study = Study.find(options.study)
+    if not options.resume:
+        return study, None, options
+    run, options = from_main(lambda: stopped_run(study, kind, options))
+    log.info(f"Going on with the run {run.name}.")
+    return study, run, options
+
+
+def tell_prepared(study: Study, inputs: Mapping[str, str], notes: Iterable[str]) -> None:
+    """Tell what a user should know before the training starts; every process calls this.
+
+    Raises:
+        BadInput: processes found other things in the study.
+    """
+    from medcl.training.distributed import require_same
+
+    require_same({"study folder": str(study.root), **inputs})
+    for note in notes:
+        log.info(note)
+
+
 def begin_run(
     study: Study,
     kind: str,
