@@ -36,9 +36,26 @@ from medcl.workflows.cluster_train import ClusterTrainOptions, cluster_train
 
 RECIPES: dict[str, dict[str, Any]] = {
     "faithful": {},
-    "improved": {},
+    "improved": {
+        "clusters": 20,
+        "optimizer": "adamw",
+        "lr": 2e-3,
+        "weight_decay": 1e-4,
+        "warmup_epochs": 4.0,
+        "batch_size": 256,
+        "epochs": 50,
+        "contrastive_epochs": 40,
+        "brightness": 0.2,
+        "contrast_change": 0.4,
+        "gamma": 0.3,
+        "crop": (0.5, 1.0),
+    },
 }
-"""What each recipe changes of medcl's defaults, which are the paper's."""
+"""What each recipe changes of medcl's defaults, which are the paper's.
+
+Chosen on validation images: what matters most are views that differ in intensity, without which clusters are those of
+exposure.
+"""
 
 SEEDS = (0, 1, 2, 3, 4)
 SHARE = 0.2

@@ -19,7 +19,7 @@ from medcl.networks.registry import NETWORKS
 from medcl.study.errors import BadInput
 from medcl.study.runs import Run
 from medcl.training.settings import TrainingSettings
-from medcl.workflows.cluster_options import ClusterPageOptions
+from medcl.workflows.cluster_options import PAGE, ClusterPageOptions
 from medcl.workflows.options import flag, flag_name
 from medcl.workflows.processes import in_processes
 from medcl.workflows.split_options import SplitOptions
@@ -50,7 +50,10 @@ class ClusterTrainOptions(ClusterPageOptions, SplitOptions, TrainingOptions):
     section: ClassVar[str] = "cluster.train"
 
     clusters: Annotated[int, Field(ge=2)] | Literal["auto"] = flag(
-        "auto", "How many clusters: a number, or auto for the elbow of k-means over 2 to --most.", metavar="auto|K"
+        "auto",
+        "How many clusters: a number, or auto for the elbow of k-means over 2 to --most.",
+        metavar="auto|K",
+        panel=METHOD,
     )
     most: int = flag(20, "Largest number of clusters that auto looks at.", ge=3, panel=METHOD)
     grouping: Literal["kmeans", "mixture"] = flag(
@@ -118,7 +121,10 @@ class ClusterTrainOptions(ClusterPageOptions, SplitOptions, TrainingOptions):
     contrast_change: float = flag(0.0, "Largest relative change of contrast.", ge=0, lt=1, panel=AUGMENTATION)
 
     stability: int = flag(
-        20, "Repetitions with other seeds and with patients drawn anew that tell how stable the clusters are.", ge=0
+        20,
+        "Repetitions with other seeds and with patients drawn anew that tell how stable the clusters are; 0 for none.",
+        ge=0,
+        panel=PAGE,
     )
 
     @field_validator("clusters", mode="before")

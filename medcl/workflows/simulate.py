@@ -35,12 +35,18 @@ class SimulateOptions(Options):
     The kind transplant-mr follows kidney-transplant recipients over a year: exams D15, D30, M3 and M12, each with a
     water image before contrast agent and an arterial and a tubular phase after it. The kind cardiac-mr has hearts of
     five disease groups in short-axis cine MR at end-diastole (ED) and end-systole (ES), with masks of both ventricles.
+    The kind abdomen-ct-mr has abdomens, some in CT (Hounsfield units) and those of other patients in T2-weighted MR,
+    with masks of liver, kidneys and spleen.
     """
 
     directory: Path = argument("The folder to write the study to; made when it does not exist.", metavar="DIR")
-    kind: Literal["transplant-mr", "cardiac-mr"] = flag("transplant-mr", "What is simulated.")
+    kind: Literal["transplant-mr", "cardiac-mr", "abdomen-ct-mr"] = flag("transplant-mr", "What is simulated.")
     patients: int = flag(
-        40, "How many patients; each has 12 images (transplant-mr) or 2 (cardiac-mr).", ge=1, le=100_000
+        40,
+        "How many patients in all; each has 12 images (transplant-mr), 2 (cardiac-mr) or 1 (abdomen-ct-mr, in turns CT "
+        "and MR).",
+        ge=1,
+        le=100_000,
     )
     seed: int = flag(0, "The same seed gives the same study; patient P001 is the same however many follow.", ge=0)
     workers: int | None = flag(None, "Processes to share the work; as many as there are cores unless told.", ge=1)
@@ -55,24 +61,31 @@ class SimulateOptions(Options):
 
 @dataclass(frozen=True)
 class SimulatedStudy:
-    """What was written: the study's folder, counts, and the seconds it took."""
+    """What was written: the study's folder, counts, the seconds it took, and the commands that come next."""
 
     directory: Path
     patients: int
     images: int
     seconds: float
+    following: tuple[str, ...]
 
 
 def simulate(options: SimulateOptions) -> SimulatedStudy:
     """Write a simulated study.
 
     Raises:
-        BadInput: the folder holds something and `overwrite` is not given, or what it holds was not simulated.
+        BadInput: the folder holds something and `overwrite` is not given, or what it holds was not simulated; too few
+            patients for the kind.
         RunFailed: the disk is full or the folder cannot be written to.
     """
     from medcl.imaging.simulate.study_kind import study_kind
 
     kind = study_kind(options.kind)
+    if options.patients < kind.least:
+        raise BadInput(
+            f"--patients {options.patients}: --kind {options.kind} needs {kind.least} or more ({kind.why}). Give "
+            f"--patients {kind.least} or more."
+        )
     began = time.monotonic()
     root = options.directory
     _make_room(root, options.overwrite)
@@ -89,7 +102,7 @@ def simulate(options: SimulateOptions) -> SimulatedStudy:
     truth = [row for number in sorted(done) for row in done[number][1]]
     write_text(root / "truth.csv", _table(list(truth[0]), truth))
     write_text(root / "cohort.csv", _table(kind.columns, cohort))
-    return SimulatedStudy(root, options.patients, len(cohort), time.monotonic() - began)
+    return SimulatedStudy(root, options.patients, len(cohort), time.monotonic() - began, kind.following)
 
 
 def _make_room(root: Path, overwrite: bool) -> None:
@@ -123,7 +136,7 @@ def _write_patient(job: tuple[Path, str, int, int]) -> tuple[Rows, Rows]:
     for exam in study_kind(kind).exams(seed, number):
         known.append(exam.truth)
         for image in exam.images:
-            stem = f"{exam.patient}_{exam.exam}_{image.sequence}.nii.gz"
+            stem = "_".join(part for part in (exam.patient, exam.exam, image.sequence) if part) + ".nii.gz"
             store_nifti(root / "images" / stem, image.voxels, image.affine)
             store_nifti(root / "masks" / stem, image.labels, image.affine)
             files = {"sequence": image.sequence, "image": f"images/{stem}", "mask": f"masks/{stem}"}
