@@ -26,7 +26,7 @@ class SimulatedExam:
 
     Args:
         patient: name, such as P001.
-        exam: name, such as M3.
+        exam: name, such as M3; "" where a patient has one exam only.
         clinical: cells of cohort.csv that all its rows share.
         truth: its row of truth.csv.
         images: one by one, rendered as they are asked for.
@@ -47,14 +47,20 @@ class StudyKind:
         settings: its medcl.toml.
         columns: header of its cohort.csv.
         exams: of the patient of a seed and a number (from 1); the same however many patients there are.
+        least: the fewest patients with which it makes sense.
+        why: what fewer would leave out, for the message.
+        following: the commands that come next in the study.
     """
 
     settings: str
     columns: tuple[str, ...]
     exams: Callable[[int, int], Iterator[SimulatedExam]]
+    least: int = 1
+    why: str = ""
+    following: tuple[str, ...] = ("medcl preprocess",)
 
 
-_MODULES = {"transplant-mr": "transplant_kind", "cardiac-mr": "cardiac_kind"}
+_MODULES = {"transplant-mr": "transplant_kind", "cardiac-mr": "cardiac_kind", "abdomen-ct-mr": "abdomen_kind"}
 
 
 def study_kind(name: str) -> StudyKind:
