@@ -26,6 +26,7 @@ import json
 import multiprocessing
 import platform
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -237,10 +238,10 @@ def segmentation_options(
 
 def try_out(study: Study, scale: Scale) -> None:
     """Twenty steps of dense pretraining and of the segmentation at full size, each stopped half-way and resumed."""
-    dense = dense_options(study, scale, "try-dense", epochs=2, images_per_epoch=320, overwrite=True)
-    segment = segmentation_options(
-        study, scale, "two decoders", 1, 0, name="try-ideal", epochs=2, steps_per_epoch=10, overwrite=True
-    )
+    for name in ("try-dense", "try-ideal"):
+        shutil.rmtree(study.runs / name, ignore_errors=True)  # an earlier try-out would be stopped before it began
+    dense = dense_options(study, scale, "try-dense", epochs=2, images_per_epoch=320)
+    segment = segmentation_options(study, scale, "two decoders", 1, 0, name="try-ideal", epochs=2, steps_per_epoch=10)
     for work, first, resumed in (
         (pretrain, dense, PretrainOptions(study=study.root, name="try-dense", resume=True)),
         (segment_train, segment, SegmentTrainOptions(study=study.root, name="try-ideal", resume=True)),
