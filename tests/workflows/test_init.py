@@ -13,6 +13,9 @@ from medcl.study.cohort import read_cohort
 from medcl.study.errors import BadInput
 from medcl.study.folder import Study
 from medcl.study.settings import read_settings
+from medcl.workflows.cluster_apply import ClusterApplyOptions
+from medcl.workflows.cluster_evaluate import ClusterEvaluateOptions
+from medcl.workflows.cluster_train import ClusterTrainOptions
 from medcl.workflows.embed import EmbedOptions
 from medcl.workflows.init import InitOptions, init, settings_template
 from medcl.workflows.options import SECTIONS, TABLES
@@ -26,6 +29,8 @@ from medcl.workflows.visualize import VisualizeOptions
 MODELS = {"preprocess": PreprocessOptions, "pretrain": PretrainOptions, "embed": EmbedOptions}
 MODELS |= {"segment.train": SegmentTrainOptions, "segment.apply": SegmentApplyOptions}
 MODELS |= {"segment.evaluate": SegmentEvaluateOptions, "visualize": VisualizeOptions}
+MODELS |= {"cluster.train": ClusterTrainOptions, "cluster.apply": ClusterApplyOptions}
+MODELS |= {"cluster.evaluate": ClusterEvaluateOptions}
 
 
 def test_a_new_study_is_started(tmp_path: Path) -> None:
@@ -59,8 +64,10 @@ def test_the_example_row_of_the_template_fits_its_header(tmp_path: Path) -> None
 
 def test_the_settings_template_changes_nothing_as_it_stands(tmp_path: Path) -> None:
     init(InitOptions(study=tmp_path))
-    below = {command.partition(".")[2]: {} for command in SECTIONS if command.startswith("segment.")}
-    expected = {command: {} for command in SECTIONS if "." not in command} | {"segment": below}
+    expected: dict[str, dict[str, dict[str, str]]] = {}
+    for command in SECTIONS:
+        group, _, below = command.partition(".")
+        expected.setdefault(group, {}).update({below: {}} if below else {})
     assert read_settings(tmp_path, TABLES) == expected
 
 
