@@ -22,7 +22,7 @@ def test_every_difference_is_shown_in_flag_names_with_both_values() -> None:
         "  --margin: not given in the run, 0.5 now",
     ]
     assert "runs/gfr" in error.value.problems[0]
-    assert "--init-from runs/gfr" in error.value.problems[-1]
+    assert "start a new run" in error.value.problems[-1]
 
 
 def test_options_that_do_not_enter_the_result_may_change() -> None:
