@@ -189,11 +189,11 @@ def newest_run(study: Study, kind: str, statuses: Collection[str] = ("finished",
         named = [run for run in fitting if run.name == latest]
         return named[0] if named else max(fitting, key=_age)
     there = ", ".join(f"{run.name} ({run.kind or 'unknown kind'}, {run.status})" for run in every[-5:]) or "none"
-    wanted = " or ".join(statuses)
+    wanted, command = " or ".join(statuses), COMMANDS_OF_KINDS.get(kind, kind)
     raise BadInput(
-        f"No {wanted} `{COMMANDS_OF_KINDS.get(kind, kind)}` run that can be read in {study.runs} (runs there: {there}). "
+        f"No {wanted} `{command}` run that can be read in {study.runs} (runs there: {there}). "
         + (
-            f"Run `medcl {COMMANDS_OF_KINDS.get(kind, kind)}` first, or name a run with --run."
+            f"Run `medcl {command}` first, or name a run with --run."
             if "finished" in statuses
             else "A finished run is not resumed: start a new one."
         )
