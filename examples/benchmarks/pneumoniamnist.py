@@ -99,6 +99,9 @@ def main() -> None:
     }
     (words.out / f"results-{file.stem}-{words.copies}.json").write_text(json.dumps(told, indent=1), encoding="utf-8")
     print(table(rows))
+    if not words.digits:
+        paper = [f"{method} {each['val']:.2f} / {each['test']:.2f}" for method, each in PAPER.items()]
+        print("\nThe paper's accuracies, val / test: " + "; ".join(paper))
 
 
 def make_study(out: Path) -> Study:
@@ -178,8 +181,7 @@ def table(rows: list[dict[str, Any]]) -> str:
             for score in ("accuracy", "balanced_accuracy")
         ]
         lines.append(f"| {recipe} | {method} | {features} | {float(share):.0%} | " + " | ".join(cells) + " |")
-    paper = [f"{method} {each['val']:.2f} / {each['test']:.2f}" for method, each in PAPER.items()]
-    return "\n".join([*lines, "", "The paper's accuracies, val / test: " + "; ".join(paper)])
+    return "\n".join(lines)
 
 
 def _cell(values: list[float]) -> str:
