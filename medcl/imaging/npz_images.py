@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from medcl.imaging.buffer import buffer_for
 from medcl.imaging.npz_arrays import NpzArrays, full_scale, read_npz
 from medcl.study.errors import BadInput
 from medcl.study.plural import counted
@@ -112,13 +113,7 @@ class NpzImages:
             if not 0 <= slice < len(stored):
                 raise IndexError(f"{entry.case} has slices 0 to {len(stored) - 1}, not {slice}")
             stored = stored[slice : slice + 1]
-        if out is None:
-            out = np.empty(stored.shape, np.float32)
-        if out.shape != stored.shape or out.dtype != np.float32 or not out.flags.c_contiguous:
-            raise BadInput(
-                f"{entry.case} is {stored.shape} (z, y, x); the buffer to fill is {out.dtype} {out.shape}, "
-                "expected contiguous float32 of the same shape."
-            )
+        out = buffer_for(entry.case, stored.shape, out)
         return as_intensities(stored, out)
 
     def labels(self, entry: NpzImage, slice: int | None = None) -> NDArray[Any] | None:

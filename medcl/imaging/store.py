@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from medcl.imaging.buffer import buffer_for
 from medcl.imaging.half import from_half
 from medcl.imaging.recipe import RECIPE_FORMAT, Recipe
 from medcl.imaging.stored_volume import COLUMNS, StoredVolume
@@ -103,13 +104,7 @@ class VolumeStore:
             stored = stored[_one(slice, entry)]
         if stored.dtype != np.float16:
             raise BadInput(self._damaged(entry.file, f"{stored.dtype} instead of float16"))
-        if out is None:
-            out = np.empty(stored.shape, np.float32)
-        if out.shape != stored.shape or out.dtype != np.float32 or not out.flags.c_contiguous:
-            raise BadInput(
-                f"{entry.case} is {stored.shape} (z, y, x); the buffer to fill is {out.dtype} {out.shape}, "
-                "expected contiguous float32 of the same shape."
-            )
+        out = buffer_for(entry.case, stored.shape, out)
         return from_half(stored, out)
 
     def labels(self, entry: StoredVolume, slice: int | None = None) -> NDArray[Any] | None:

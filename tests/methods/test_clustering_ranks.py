@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -13,8 +11,7 @@ from torch import Tensor
 
 from medcl.data.augment import Augmentation
 from medcl.data.cluster_task import ClusterTask
-from medcl.data.loader import Batch, Loader
-from medcl.data.source import TaskSource
+from medcl.data.loader import Loader
 from medcl.data.task_options import TaskOptions
 from medcl.methods import clustering
 from medcl.methods.clustering import Clustering, ClusteringOptions
@@ -25,6 +22,7 @@ from medcl.training.loop import train
 from medcl.training.metrics import FILE
 from medcl.training.randomness import seed_everything
 from medcl.training.settings import TrainingSettings
+from tests.methods.double_source import DoubleSource
 from tests.methods.small_study import samples
 from tests.training.ranks import in_ranks
 
@@ -53,14 +51,6 @@ TWINS = {
     for name in ("first phase", "both phases")
     for what in ("norms", "gathering", "averaging")
 }
-
-
-class DoubleSource(TaskSource):
-    """Batches in float64, in which sums in another order differ by no more than rounding."""
-
-    def batches(self, *arguments: Any, **named: Any) -> Iterator[Batch]:
-        for batch in super().batches(*arguments, **named):
-            yield replace(batch, volumes=batch.volumes.double())
 
 
 def trained(folder: Path, cases: list[Case]) -> list[dict[str, Tensor]]:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import pytest
 import torch
 from torch import Tensor
 
 from medcl.data.augment import Augmentation
-from medcl.data.loader import Batch, Loader
-from medcl.data.source import TaskSource
+from medcl.data.loader import Loader
 from medcl.data.task_options import TaskOptions
 from medcl.data.tasks import build_task
 from medcl.methods import dense, embedder
@@ -25,6 +23,7 @@ from medcl.training.loop import train
 from medcl.training.metrics import FILE
 from medcl.training.randomness import seed_everything
 from medcl.training.settings import TrainingSettings
+from tests.methods.double_source import DoubleSource
 from tests.methods.small_study import samples
 from tests.training.ranks import in_ranks
 
@@ -52,14 +51,6 @@ class Case:
 KINDS = [Case("variable", "sampled"), Case(), Case("patient"), Case("simclr", "sampled")]
 UNDIVIDED, DIVIDED = Case(micro_batch=100), Case(micro_batch=2)
 TWINS = [Case(broken=what) for what in ("norms", "gathering", "averaging", "randomness")]
-
-
-class DoubleSource(TaskSource):
-    """Batches in float64, in which sums in another order differ by no more than rounding."""
-
-    def batches(self, *arguments: Any, **named: Any) -> Iterator[Batch]:
-        for batch in super().batches(*arguments, **named):
-            yield replace(batch, volumes=batch.volumes.double())
 
 
 def trained(folder: Path, cases: list[Case]) -> list[dict[str, Tensor]]:

@@ -6,7 +6,6 @@ images of one process.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,10 +15,9 @@ import torch
 from torch import Tensor
 
 from medcl.data.augment import Augmentation
-from medcl.data.loader import Batch, Loader
+from medcl.data.loader import Loader
 from medcl.data.segmentation_options import SegmentationTaskOptions
 from medcl.data.segmentation_task import SegmentationTask
-from medcl.data.source import TaskSource
 from medcl.methods import ideal
 from medcl.methods.ideal import Ideal, IdealOptions
 from medcl.networks.segmenter import build_segmenter
@@ -29,6 +27,7 @@ from medcl.training.loop import train
 from medcl.training.metrics import FILE
 from medcl.training.randomness import seed_everything
 from medcl.training.settings import TrainingSettings
+from tests.methods.double_source import DoubleSource
 from tests.methods.textured_study import CLASSES, textured_study
 from tests.training.ranks import in_ranks
 
@@ -56,14 +55,6 @@ KINDS = {"supervised": SUPERVISED, "ideal": BOTH, "teacher": TEACHER}
 TWINS = {
     f"{name} {what}": replace(KINDS[name], broken=what) for name in KINDS for what in ("counts", "norms", "averaging")
 }
-
-
-class DoubleSource(TaskSource):
-    """Batches in float64, in which sums in another order differ by no more than rounding."""
-
-    def batches(self, *arguments: Any, **named: Any) -> Iterator[Batch]:
-        for batch in super().batches(*arguments, **named):
-            yield replace(batch, volumes=batch.volumes.double())
 
 
 def trained(folder: Path, cases: list[Case]) -> list[dict[str, Any]]:

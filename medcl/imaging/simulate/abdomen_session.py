@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from medcl.imaging.simulate.grid import Grid, scan_grid
 from medcl.imaging.simulate.shapes import rotation
+from medcl.imaging.simulate.slab import slab
 from medcl.imaging.simulate.turbo_spin_echo import SpinEchoProtocol
 
 
@@ -73,13 +74,7 @@ class AbdomenSession:
 
     def slab(self, k: int, parts: int) -> Grid:
         """The points of slice `k` in the patient's frame: its plane `parts` times within its thickness."""
-        affine = self.grid.affine.copy()
-        normal = affine[:3, 2] / np.linalg.norm(affine[:3, 2])
-        affine[:3, 3] += affine[:3, 2] * k - normal * self.thickness * (0.5 - 0.5 / parts)
-        affine[:3, 2] = normal * self.thickness / parts
-        moved = np.eye(4)
-        moved[:3, 3] = self.breaths[k]
-        return Grid((*self.grid.shape[:2], parts), affine).moved(np.linalg.inv(self.pose @ moved))
+        return slab(self.grid, self.thickness, self.pose, self.breaths[k], k, parts)
 
 
 def draw_abdomen_session(
