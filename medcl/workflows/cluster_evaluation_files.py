@@ -114,6 +114,7 @@ def _page(
     labels: str,
     options: ClusterEvaluateOptions,
 ) -> str:
+    from medcl.figures import sortable_table
     from medcl.figures.clustering import score_table
     from medcl.figures.page import footer, notes, page
     from medcl.study.plural import counted
@@ -140,7 +141,7 @@ def _page(
         kicker="medcl · cluster evaluate",
         subtitle=f"{opened.saved.clusters} clusters; map from clusters, nearest neighbours and a linear layer, beside "
         "what the pixels alone tell.",
-        style=score_table.STYLE,
+        style=sortable_table.STYLE + score_table.STYLE,
     )
 
 
