@@ -1,8 +1,8 @@
 """Augmentation: drawn by sample, applied by batch on the device.
 
-Crop, left-right flip (the x axis of RAS+, an array's last), rotation and scaling in one interpolation; then blur,
-gamma, contrast, brightness and noise, in this order. What may happen stands in `data/augmentation.py`; without more
-said, it is the augmentation of Milecki et al. (MIDL 2022).
+Crop, left-right flip (the x axis of RAS+, an array's last), rotation, scaling and elastic deformation in one
+interpolation; then an intensity curve, blur, sharpness, gamma, contrast, brightness and noise, in this order. What may
+happen stands in `data/augmentation.py`; without more said, it is the augmentation of Milecki et al. (MIDL 2022).
 
 What is drawn depends on (seed, epoch, key) only, never on the batch, its order or a rank, and stands in plain
 tensors, so that it can be saved and looked at. Applying it is deterministic. Noise comes from the device's
@@ -20,8 +20,11 @@ from torch import Tensor
 
 from medcl.data.augmentation import Augmentation as Augmentation
 from medcl.data.blur import blur
+from medcl.data.elastic import POINTS
 from medcl.data.intensity import change_intensities
+from medcl.data.intensity_curve import drawn_curves, through_curves
 from medcl.data.keyed import keyed_generator
+from medcl.data.sharpness import sharpen
 from medcl.data.to_device import to_device
 from medcl.data.views import view_matrices
 from medcl.data.warp import resample
@@ -31,7 +34,13 @@ UNIFORMS = 14
 
 MORE_UNIFORMS = 11
 """Those that came later (crop, intensities, whether to crop), drawn after all others: what was drawn before stays the
-same. New ones are the last."""
+same."""
+
+SHARPNESS = slice(0, 2)
+ELASTIC = slice(2, 3 + 2 * POINTS**2)
+CURVE = slice(ELASTIC.stop, ELASTIC.stop + 6)
+LAST_UNIFORMS = CURVE.stop
+"""Those that came last, and whose they are: whether, then what. New ones follow them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +60,12 @@ class Draws:
         centres: (M, 3) of that box along x, y, z, in half widths of the image from its centre.
         gammas, contrasts: (M,) power and factor; 1 is no change.
         brightness: (M,) what is added.
+        sharpness: (M, 1) amount of detail that is added; 0 is none.
+        points: (M, 2, POINTS, POINTS) control points of the elastic field, along y and x in voxels of the stored image;
+            0 is no deformation.
+        curves: (M, 4, 2) as of `through_curves`.
+
+    The last three have 0 columns, (M, 0, ...), where the settings do not ask for them.
     """
 
     flip: Tensor
@@ -67,6 +82,9 @@ class Draws:
     gammas: Tensor
     contrasts: Tensor
     brightness: Tensor
+    sharpness: Tensor
+    points: Tensor
+    curves: Tensor
 
     def __len__(self) -> int:
         return len(self.flip)
@@ -75,6 +93,11 @@ class Draws:
     def cut(self) -> Tensor:
         """(M,) whether less than the whole image is shown."""
         return self.sides < 1
+
+    @property
+    def bent(self) -> Tensor:
+        """(M,) whether there is an elastic deformation."""
+        return (self.points != 0).flatten(1).any(dim=1)
 
 
 def draw(
@@ -95,12 +118,14 @@ def draw(
     """
     uniform = np.empty((len(keys), UNIFORMS))
     more = np.empty((len(keys), MORE_UNIFORMS))
+    last = np.empty((len(keys), LAST_UNIFORMS))
     seeds = np.empty(len(keys), np.int64)
     for place, key in enumerate(keys.tolist()):
         generator = keyed_generator(seed, "augmentation", epoch, key)
         uniform[place] = generator.random(UNIFORMS)
         seeds[place] = generator.integers(0, 2**62)
         more[place] = generator.random(MORE_UNIFORMS)
+        last[place] = generator.random(LAST_UNIFORMS)
     affine = uniform[:, 1] < settings.affine_probability
     around = 2 * uniform[:, 4:10] - 1
     scale = np.repeat(around[:, 3:4], 3, axis=1) if settings.isotropic_scale else around[:, 3:6]
@@ -113,6 +138,9 @@ def draw(
     stretched = more[:, 5] < settings.contrast_probability
     lightened = more[:, 6] < settings.brightness_probability
     change = 2 * more[:, 7:10] - 1
+    sharpness = _around_0(last[:, SHARPNESS], settings.sharpness_probability, settings.sharpness)
+    points = _around_0(last[:, ELASTIC], settings.elastic_probability, settings.elastic)
+    curves = drawn_curves(last[:, CURVE], settings.curve_probability)
     return Draws(
         flip=torch.from_numpy(uniform[:, 0] < settings.flip_probability),
         affine=torch.from_numpy(affine),
@@ -128,7 +156,20 @@ def draw(
         gammas=torch.from_numpy(np.exp(to_power * change[:, 0] * settings.gamma)),
         contrasts=torch.from_numpy(1 + stretched * change[:, 1] * settings.contrast),
         brightness=torch.from_numpy(lightened * change[:, 2] * settings.brightness),
+        sharpness=_asked_for(sharpness, settings.sharpness > 0),
+        points=_asked_for(points.view(-1, 2, POINTS, POINTS), settings.elastic > 0),
+        curves=_asked_for(curves, settings.curve_probability > 0),
     )
+
+
+def _around_0(uniform: NDArray[np.float64], probability: float, largest: float) -> Tensor:
+    """(M, N) numbers in [-largest, largest), from M rows of N + 1 random ones, the first of which tells whether."""
+    happens = uniform[:, :1] < probability
+    return torch.from_numpy(happens * (2 * uniform[:, 1:] - 1) * largest)
+
+
+def _asked_for(drawn: Tensor, asked: bool) -> Tensor:
+    return drawn if asked else drawn[:, :0]
 
 
 def apply(volumes: Tensor, draws: Draws) -> Tensor:
@@ -150,22 +191,28 @@ def apply_with_labels(volumes: Tensor, labels: Tensor | None, draws: Draws) -> t
         draws: of these M samples.
 
     Returns:
-        The volumes, the labels, and (M, 3, 4) as `view_matrices` gives them.
+        The volumes, the labels, and (M, 3, 4) as `view_matrices` gives them. Those are the affine part alone: where
+        `draws.bent`, a view's voxel shows a place that lies up to the field's displacement beside the one they tell.
     """
     with torch.no_grad(), torch.autocast(device_type=volumes.device.type, enabled=False):
         theta = view_matrices(draws, (volumes.shape[2], volumes.shape[3], volumes.shape[4]))
         volumes, labels = _move(volumes, labels, draws, theta)
+        if draws.curves.numel():
+            volumes = through_curves(volumes, draws.curves)
         if bool((draws.sigmas > 0).any()):
             volumes = blur(volumes, draws.sigmas, draws.blur_radius)
+        if draws.sharpness.numel():
+            volumes = sharpen(volumes, draws.sharpness[:, 0])
         volumes = change_intensities(volumes, draws.gammas, draws.contrasts, draws.brightness)
         return _add_noise(volumes, draws), labels, theta
 
 
 def _move(volumes: Tensor, labels: Tensor | None, draws: Draws, theta: Tensor) -> tuple[Tensor, Tensor | None]:
     """Return new tensors, each sample interpolated once at most; a mirrored one keeps its voxels as they are."""
-    interpolated = draws.affine | draws.cut
+    interpolated = draws.affine | draws.cut | draws.bent
+    points = draws.points if bool(draws.bent.any()) else None
     if bool(interpolated.all()):
-        return resample(volumes, theta, labels)
+        return resample(volumes, theta, labels, points)
     moved = volumes.clone(memory_format=torch.contiguous_format)
     moved_labels = None if labels is None else labels.clone()
     only_flip = torch.nonzero(draws.flip & ~interpolated).flatten()
@@ -177,7 +224,12 @@ def _move(volumes: Tensor, labels: Tensor | None, draws: Draws, theta: Tensor) -
     rest = torch.nonzero(interpolated).flatten()
     if len(rest):
         where = to_device(rest, volumes.device)
-        moved[where], found = resample(volumes[where], theta[rest], None if labels is None else labels[where])
+        moved[where], found = resample(
+            volumes[where],
+            theta[rest],
+            None if labels is None else labels[where],
+            None if points is None else points[rest],
+        )
         if moved_labels is not None and found is not None:
             moved_labels[where] = found
     return moved, moved_labels

@@ -13,7 +13,7 @@ from medcl.study.errors import BadInput
 BLUR_CUT = 4.0
 """The blur's kernel is cut at so many of the largest standard deviation."""
 
-LIMITS = {"rotation_degrees": 180.0, "scale": 0.9, "blur_sigma": 10.0, "noise_sd": 10.0, "gamma": 3.0}
+LIMITS = {"rotation_degrees": 180.0, "scale": 0.9, "blur_sigma": 10.0, "noise_sd": 10.0, "gamma": 3.0, "elastic": 100.0}
 """Largest values that make sense; everything else goes up to 1."""
 
 
@@ -40,6 +40,13 @@ class Augmentation:
         contrast_probability: of stretching intensities about their mean.
         contrast: largest relative change of contrast, up to 1; 0 is none.
         crop_probability: of cutting out at all; the rest shows the whole image.
+        sharpness_probability: of making an image sharper or softer.
+        sharpness: largest amount a of fine detail that is added or taken away, x + a (x - blur(x)), up to 1; 0 is none.
+        elastic_probability: of an elastic deformation.
+        elastic: largest displacement of its control points along y and x, in voxels of the stored image; 0 is none.
+            Above 0.12 of an image's side it may fold (`data/elastic.py`).
+        curve_probability: of taking intensities through a random smooth curve of [0, 1], rising as often as falling
+            (Zhou et al., Models Genesis, Medical Image Analysis 67, 2021).
 
     Raises:
         BadInput: naming every value that cannot be used.
@@ -62,6 +69,11 @@ class Augmentation:
     contrast_probability: float = 1.0
     contrast: float = 0.0
     crop_probability: float = 1.0
+    sharpness_probability: float = 1.0
+    sharpness: float = 0.0
+    elastic_probability: float = 1.0
+    elastic: float = 0.0
+    curve_probability: float = 0.0
 
     def __post_init__(self) -> None:
         problems = []

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-import torch
 from torch import Tensor
 
-from medcl.data.to_device import to_device
+from medcl.data.some_samples import change_some
 
 SPATIAL = (1, 2, 3, 4)
 
@@ -21,9 +18,9 @@ def change_intensities(volumes: Tensor, gammas: Tensor, contrasts: Tensor, brigh
         contrasts: (M,) factors of the distance from the sample's mean; 1 leaves it as it is.
         brightness: (M,) numbers that are added; 0 leaves it as it is.
     """
-    _change(volumes, gammas, gammas != 1, lambda those, power: those.clamp_(min=0).pow_(power))
-    _change(volumes, contrasts, contrasts != 1, _stretch)
-    _change(volumes, brightness, brightness != 0, lambda those, more: those.add_(more))
+    change_some(volumes, _column(gammas), gammas != 1, lambda those, power: those.clamp_(min=0).pow_(power))
+    change_some(volumes, _column(contrasts), contrasts != 1, _stretch)
+    change_some(volumes, _column(brightness), brightness != 0, lambda those, more: those.add_(more))
     return volumes
 
 
@@ -32,13 +29,6 @@ def _stretch(volumes: Tensor, factor: Tensor) -> Tensor:
     return volumes.sub_(mean).mul_(factor).add_(mean)
 
 
-def _change(volumes: Tensor, amounts: Tensor, which: Tensor, change: Callable[[Tensor, Tensor], Tensor]) -> None:
-    """Apply `change` to the samples `which` (on the CPU, so that a GPU is not waited for)."""
-    if not bool(which.any()):
-        return
-    amounts = to_device(amounts[which].to(volumes.dtype), volumes.device).view(-1, 1, 1, 1, 1)
-    if bool(which.all()):
-        change(volumes, amounts)
-        return
-    where = to_device(torch.nonzero(which).flatten(), volumes.device)
-    volumes[where] = change(volumes[where], amounts)
+def _column(amounts: Tensor) -> Tensor:
+    """(M, 1, 1, 1, 1): one number for all voxels of a sample."""
+    return amounts.view(-1, 1, 1, 1, 1)

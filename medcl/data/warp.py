@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
+from medcl.data.elastic import displace
 from medcl.data.to_device import to_device
 
 CHUNK_VOXELS = 1 << 24
@@ -32,7 +33,9 @@ def warp(volumes: Tensor, matrices: Tensor, spacing: Tensor) -> Tensor:
     return resample(volumes, theta)[0]
 
 
-def resample(volumes: Tensor, theta: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+def resample(
+    volumes: Tensor, theta: Tensor, labels: Tensor | None = None, points: Tensor | None = None
+) -> tuple[Tensor, Tensor | None]:
     """Return volumes (M, C, D, H, W), and their labels, where each one's map finds them; same shapes.
 
     Args:
@@ -40,6 +43,8 @@ def resample(volumes: Tensor, theta: Tensor, labels: Tensor | None = None) -> tu
         theta: (M, 3, 4) on the CPU, from a point (x, y, z, 1) of the output to the input, in torch's units of half
             the volume's width.
         labels: whole numbers, of which the nearest is taken, 0 outside of the volume; None without.
+        points: (M, 2, P, P) control points of each one's elastic field (`data/elastic.py`), by which places are moved
+            once more, along the input's y and x; None leaves them where the maps point.
     """
     theta = to_device(theta.to(volumes.dtype), volumes.device)
     at_once = max(1, CHUNK_VOXELS // volumes[0].numel())
@@ -49,6 +54,8 @@ def resample(volumes: Tensor, theta: Tensor, labels: Tensor | None = None) -> tu
         here = slice(first, first + at_once)
         part = volumes[here]
         grid = affine_grid(theta[here], list(part.shape), align_corners=False)
+        if points is not None:
+            grid = displace(grid, points[here])
         warped[here] = grid_sample(part, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
         if labels is not None and warped_labels is not None:
             warped_labels[here] = _nearest(labels[here], grid)

@@ -14,16 +14,20 @@ from medcl.imaging.stored_volume import StoredVolume
 
 
 def cohort_fingerprint(
-    entries: Sequence[StoredVolume], recipe: Recipe, left_out: Sequence[Mapping[str, Any]] = ()
+    entries: Sequence[StoredVolume],
+    recipe: Recipe,
+    left_out: Sequence[Mapping[str, Any]] = (),
+    only: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Counts, shapes, spacings and intensities of a store, as plain types.
 
     Shapes and spacings are z y x; intensities are those of the source images, each quantile with its least, middle
-    and greatest value over the images.
+    and greatest value over the images. `only` holds the conditions of `medcl preprocess --only`, where there were any.
     """
     return {
         "dataset": dataset_hash(entries, recipe),
         "recipe": recipe.key(),
+        **({"only": list(only)} if only else {}),
         "images": len(entries),
         "patients": len({e.patient for e in entries}),
         "exams": len({(e.patient, e.exam) for e in entries}),

@@ -91,18 +91,21 @@ class StoreWriter:
                 "writable and run again; what was prepared is kept."
             ) from error
 
-    def finish(self, entries: Sequence[StoredVolume], left_out: Sequence[Mapping[str, Any]] = ()) -> list[str]:
+    def finish(
+        self, entries: Sequence[StoredVolume], left_out: Sequence[Mapping[str, Any]] = (), only: Sequence[str] = ()
+    ) -> list[str]:
         """Write manifest and fingerprint and remove what no entry refers to.
 
         Args:
             entries: all images of the store, in the cohort's order.
             left_out: `case` and `problem` of images that could not be prepared.
+            only: the conditions by which the images were chosen from the cohort, for the fingerprint.
 
         Returns:
-            Names of the volumes that were removed because the cohort no longer has them.
+            Names of the volumes that were removed because the cohort no longer has them, or they were not chosen.
         """
         # the journal stands until the end: whoever opens the store in between sees that it is unfinished
-        write_json(self.path / FINGERPRINT, cohort_fingerprint(entries, self.recipe, left_out))
+        write_json(self.path / FINGERPRINT, cohort_fingerprint(entries, self.recipe, left_out, only))
         write_text(self.path / MANIFEST, manifest_text(entries))
         removed = self._remove_others({e.file for e in entries} | {e.label_file for e in entries})
         (self.path / JOURNAL).unlink(missing_ok=True)

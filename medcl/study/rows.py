@@ -29,7 +29,9 @@ SPLIT_WORDS = {
 SPLIT_WORDS |= {"test": "test", "testing": "test", "held-out": "test", "heldout": "test", "held out": "test"}
 """Words of a split column and of splits.csv, and the part that each means."""
 
-_MODALITIES = {"mri": "mr", "irm": "mr", "mrt": "mr", "rm": "mr", "tdm": "ct", "scanner": "ct"}
+MODALITY_WORDS = {"mri": "mr", "irm": "mr", "mrt": "mr", "rm": "mr", "tdm": "ct", "scanner": "ct"}
+"""Other words for the modalities that medcl knows; every other word stands for itself."""
+
 _UNSAFE = re.compile(r'[/\\:*?"<>|\x00-\x1f]')
 
 
@@ -57,7 +59,7 @@ class RowReader(ReservedColumns):
             notes += [f"column '{self.header(name)}': {note}" for note in changed]
         content["image"] = self.files("image", self.required("image"), need_images)
         content["mask"] = self.files("mask", self.texts("mask"), need_images)
-        content["modality"] = [_MODALITIES.get(folded(cell), folded(cell)) for cell in self.texts("modality")]
+        content["modality"] = [MODALITY_WORDS.get(folded(cell), folded(cell)) for cell in self.texts("modality")]
         content["split"] = self.splits(content["patient"])
         for name in ("date", "reference_date"):
             content[name] = read_dates(self.texts(name), lines, self.header(name), self.problems)

@@ -20,6 +20,7 @@ import torch
 
 from medcl import __version__
 from medcl.study.errors import BadInput, RunFailed
+from medcl.training.after_epoch import AfterEpoch, call_after_epoch
 from medcl.training.checkpoint import (
     BEST,
     FOLDER,
@@ -32,24 +33,17 @@ from medcl.training.checkpoint import (
     save_checkpoint,
 )
 from medcl.training.device import describe_device
-from medcl.training.distributed import (
-    any_rank,
-    barrier,
-    gather_objects,
-    is_main,
-    mean_numbers,
-    rank,
-    world_size,
-)
+from medcl.training.distributed import any_rank, barrier, gather_objects, is_main, mean_numbers, rank, world_size
 from medcl.training.epoch_record import EpochRecord, losses_of
 from medcl.training.finite import NotFinite, read_every
 from medcl.training.health import CollapseWatch
 from medcl.training.interrupt import Interrupted, Interruption
+from medcl.training.keeps_last import keeps_last
 from medcl.training.memory import peak_memory
 from medcl.training.method import Method
 from medcl.training.metrics import Metrics
 from medcl.training.out_of_memory import out_of_memory_told
-from medcl.training.phased import Phased, begin_epoch
+from medcl.training.phased import begin_epoch
 from medcl.training.place import Place
 from medcl.training.randomness import (
     capture_randomness,
@@ -80,6 +74,7 @@ def train(
     options: Mapping[str, Any] | None = None,
     may_change: Collection[str] = MAY_CHANGE,
     resume: bool = False,
+    after_epoch: AfterEpoch | None = None,
 ) -> TrainingResult:
     """Train `method` on `source`, or continue the training that `folder` holds.
 
@@ -97,16 +92,17 @@ def train(
             run must have the same.
         may_change: names of options that may differ in a resumed run.
         resume: continue from the last checkpoint; without one, start from the beginning.
+        after_epoch: called on the first rank after each epoch's validation, before its checkpoint (`after_epoch.py`).
 
     Raises:
         BadInput: there is a checkpoint and `resume` is not asked for, or the options are not the run's.
-        RunFailed: a loss or gradient is not finite, memory ran out, the disk is full.
+        RunFailed: a loss or gradient is not finite, memory ran out, the disk is full, `after_epoch` failed.
         Interrupted: a signal, after a checkpoint was saved.
     """
     report = report if report is not None and is_main() else SilentReport()
     options = run_options(settings, device, options or {})
     with out_of_memory_told(device, lambda: "the start of the training", options):
-        training = _Training(method, source, settings, folder, report, device, options)
+        training = _Training(method, source, settings, folder, report, device, options, after_epoch)
     seed_everything(settings.seed)
     try:
         with (
@@ -144,6 +140,7 @@ class _Training:
         report: Reporter,
         device: torch.device,
         options: dict[str, Any],
+        after_epoch: AfterEpoch | None,
     ) -> None:
         self.source = source
         self.settings = settings
@@ -152,6 +149,7 @@ class _Training:
         self.report = report
         self.device = device
         self.options = options
+        self.after_epoch = after_epoch
         self.runner = StepRunner(method, settings, device)
         self.metrics = Metrics(folder, [TensorBoardLog(folder)] if settings.tensorboard else [])
         self.place = Place()
@@ -206,7 +204,7 @@ class _Training:
             best=self.checkpoints / BEST,
             last=self.checkpoints / LAST,
             warnings=tuple(self.warnings),
-            phased=isinstance(self.runner.method, Phased),
+            keeps_last=keeps_last(self.runner.method),
         )
 
     def where(self) -> str:
@@ -272,6 +270,7 @@ class _Training:
             self.warnings.append(text)
             self.report.warning(text)
         best = self._keep_best(record.validation)
+        call_after_epoch(self.after_epoch, self.runner.method, place.epoch + 1, self.device)
         place.epoch, place.batch, place.epoch_images = place.epoch + 1, 0, 0
         place.validation_seconds += record.validated
         place.last_loss = record.means["loss"]
@@ -297,12 +296,12 @@ class _Training:
     def _keep_best(self, validation: Mapping[str, float] | None) -> bool:
         """Save best.pt when this epoch is the best so far; tell whether it is.
 
-        Without validation each is, and none where there are phases, whose last epoch is kept.
+        Without validation each is, and none where the method keeps its last epoch.
         """
         place = self.place
-        phased = isinstance(self.runner.method, Phased)
+        last = keeps_last(self.runner.method)
         if validation is not None:
-            if not phased and place.best_loss is not None and validation["loss"] >= place.best_loss:
+            if not last and place.best_loss is not None and validation["loss"] >= place.best_loss:
                 return False
             place.best_loss = validation["loss"]
         place.best_epoch = place.epoch + 1
@@ -312,7 +311,7 @@ class _Training:
                 self.checkpoints,
                 {**self._card(), "epoch": place.best_epoch, "loss": place.best_loss, "method": weights},
             )
-        return not phased
+        return not last
 
     def _stop_if_asked(self, interruption: Interruption) -> None:
         """Stop after a checkpoint when a signal came to any rank; they ask each other when numbers are read anyway."""

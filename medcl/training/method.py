@@ -23,7 +23,10 @@ ParameterGroups = Mapping[str, Sequence[Parameter] | Sequence[ParameterGroup]]
 
 
 class Method(Protocol):
-    """One paper's training step, as the loop sees it."""
+    """One paper's training step, as the loop sees it.
+
+    A method may say `keeps_last = True` where no epoch's loss tells that it is the best one (`keeps_last.keeps_last`).
+    """
 
     @property
     def encoder(self) -> torch.nn.Module:

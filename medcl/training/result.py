@@ -19,7 +19,7 @@ class TrainingResult:
         epochs, steps, images: what was done in the whole run, resumes included.
         best_epoch: from 1; the epoch whose weights are in `best`.
         best_loss: its validation loss; None when there was no validation (`best` is then the last epoch).
-        phased: whether the method trained in phases (`best` is then the last epoch too).
+        keeps_last: whether the method keeps its last epoch, whatever the validation says (`best` is then that one).
         last_loss: mean training loss of the last epoch.
         seconds: of all steps by phase (`clock.PHASES`).
         validation_seconds: of all validations.
@@ -40,7 +40,7 @@ class TrainingResult:
     best: Path
     last: Path
     warnings: tuple[str, ...]
-    phased: bool = False
+    keeps_last: bool = False
 
     @property
     def waiting_share(self) -> float:
@@ -72,7 +72,6 @@ class TrainingResult:
         """Which weights are the best ones, in words."""
         if self.best_loss is None:
             return "the last epoch's weights are kept (no validation)"
-        if self.phased:
-            told = "losses of phases do not compare"
-            return f"the last epoch's weights are kept ({told}), with a validation loss of {self.best_loss:.4f}"
+        if self.keeps_last:
+            return f"this method keeps the last epoch's weights, whose validation loss is {self.best_loss:.4f}"
         return f"best validation loss {self.best_loss:.4f} at epoch {self.best_epoch}"

@@ -70,6 +70,7 @@ class StepRunner:
             schedule=settings.schedule,
             start=settings.start,
             end=settings.end,
+            constant=settings.constant,
         )
         set_learning_rates(self.optimizers, factor)
         words = f"step {step + 1} (epoch {epoch + 1}, batch {index + 1} of {batches})"

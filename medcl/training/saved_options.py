@@ -21,6 +21,7 @@ def run_options(settings: TrainingSettings, device: torch.device, options: Mappi
             **options,
             **asdict(settings),
             "warmup_epochs": settings.warmup,
+            "constant_epochs": settings.constant,
             "precision": resolve_precision(settings.precision, device).name,
             "device": device.type,
             "gpus": world_size(),

@@ -29,6 +29,7 @@ PRECISIONS: dict[str, str] = {
 SCHEDULES: dict[str, str] = {
     "cosine": "falls to --end-lr, zero unless told (the kidney paper), along half a cosine",
     "constant": "stays where the warm-up ends",
+    "linear": "stays for --constant-epochs, then falls towards --end-lr in a step after each epoch (translation)",
 }
 """What the learning rate does after the warm-up."""
 
@@ -53,7 +54,9 @@ class TrainingSettings:
         schedule: one of `SCHEDULES`.
         start_lr: learning rate of the first step, from which the warm-up rises; None begins at one step's part of `lr`.
             Parameter groups that name their own peak have the same share of it, here and at the end.
-        end_lr: learning rate at which the cosine ends.
+        end_lr: learning rate at which the cosine ends, and which the line would have one epoch after the run.
+        constant_epochs: epochs before the learning rate of the schedule "linear" falls, the warm-up among them; None is
+            half of the epochs.
         clip: largest gradient norm of an optimizer's parameters (1.0 in the paper's code); None does not clip.
         precision: one of `PRECISIONS`.
         seed: of every random generator.
@@ -73,6 +76,7 @@ class TrainingSettings:
     schedule: str = "cosine"
     start_lr: float | None = None
     end_lr: float = 0.0
+    constant_epochs: float | None = None
     clip: float | None = 1.0
     precision: str = "auto"
     seed: int = 0
@@ -108,6 +112,18 @@ class TrainingSettings:
                 f"from 0 to below the {self.epochs} epochs of the run",
                 self.warmup_epochs is None or 0 <= self.warmup_epochs < self.epochs,
             ),
+            *_bound(
+                "--constant-epochs",
+                self.constant_epochs,
+                f"from 0 to the {self.epochs} epochs of the run, or left out",
+                self.constant_epochs is None or 0 <= self.constant_epochs <= self.epochs,
+            ),
+            *_bound(
+                "--constant-epochs",
+                self.constant_epochs,
+                f"to be left out with --schedule {self.schedule}, or --schedule linear, which alone has such epochs",
+                self.constant_epochs is None or self.schedule not in SCHEDULES or self.schedule == "linear",
+            ),
         ]
         if self.tensorboard and find_spec("tensorboard") is None:
             problems.append("--tensorboard: TensorBoard is not installed; pip install 'medcl[tensorboard]'.")
@@ -128,8 +144,15 @@ class TrainingSettings:
 
     @property
     def end(self) -> float:
-        """Part of the peak learning rate at the end of the cosine."""
+        """Part of the peak learning rate at the end of the cosine or the line."""
         return self.end_lr / self.lr
+
+    @property
+    def constant(self) -> float:
+        """Epochs before the learning rate of the schedule "linear" falls; 0 with the others, which have none."""
+        if self.schedule != "linear":
+            return 0.0
+        return self.epochs / 2 if self.constant_epochs is None else self.constant_epochs
 
 
 def _choice(flag: str, value: str, known: dict[str, str]) -> list[str]:

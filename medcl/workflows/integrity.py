@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from medcl.imaging.recipe import Recipe
@@ -12,7 +12,7 @@ from medcl.study.errors import BadInput
 from medcl.study.folder import Study
 from medcl.study.plural import counted
 from medcl.workflows.clinical_options import ClinicalOptions, read_options_cohort
-from medcl.workflows.preprocess_jobs import by_exam, cohort_jobs, notes_on
+from medcl.workflows.preprocess_jobs import by_exam, chosen_images, cohort_jobs, notes_on
 from medcl.workflows.preprocess_work import Located
 
 if TYPE_CHECKING:
@@ -31,9 +31,14 @@ log = logging.getLogger("medcl")
 
 
 def check_cohort(
-    study: Study, options: ClinicalOptions, recipe: Recipe, workers: int | None, regions: RegionRun | None = None
+    study: Study,
+    options: ClinicalOptions,
+    recipe: Recipe,
+    workers: int | None,
+    regions: RegionRun | None = None,
+    only: Sequence[str] = (),
 ) -> tuple[list[StoredVolume], list[str]]:
-    """Look at all images, masks and clinical values.
+    """Look at images, masks and clinical values.
 
     Args:
         study: the study.
@@ -41,6 +46,7 @@ def check_cohort(
         recipe: by which the images would be prepared.
         workers: processes; one for each core unless told.
         regions: the run that finds the regions of interest, where the recipe is of one.
+        only: conditions that rows must meet for their images and masks to be looked at; tables are read whole.
 
     Returns:
         What the manifest would hold, and warnings: those of rows in the order of the table, then those of tables.
@@ -54,12 +60,14 @@ def check_cohort(
     from medcl.workflows.pool import run_jobs
     from medcl.workflows.progress import progress
 
-    cohort = read_cohort(study.cohort_file, need_images=False)  # what is wrong here leaves no images to look at
+    whole = read_cohort(study.cohort_file, need_images=False)  # what is wrong here leaves no images to look at
+    chosen = chosen_images(whole, only)  # by the columns of cohort.csv, as when they are prepared
     of_tables: list[str] = []
     try:
-        cohort = read_options_cohort(study, options)
+        whole = read_options_cohort(study, options)
     except BadInput as error:
         of_tables = error.problems
+    cohort = chosen if only else whole
     jobs = cohort_jobs(cohort, recipe, None)
     exams = by_exam(jobs, cohort, recipe)
     found: dict[str, Checked] = {}
@@ -71,9 +79,9 @@ def check_cohort(
     entries = [entry for job in jobs if (entry := found[job.names["case"]].entry) is not None]
     warnings = [
         *_by_row(cohort, {case: [*checked.warnings] for case, checked in found.items()}, _compared(cohort, found)),
-        *implausible_values(cohort),
+        *implausible_values(whole),
     ]
-    for note in [*cohort.notes, *notes_on(entries, recipe, regions)]:
+    for note in [*whole.notes, *notes_on(entries, recipe, regions)]:
         log.info(note)
     errors = _by_row(cohort, {case: [*checked.errors] for case, checked in found.items()}, {})
     if errors or of_tables:

@@ -15,19 +15,18 @@ from pydantic import field_validator, model_validator
 from medcl.imaging.recipe import PAPER_SIZE, Recipe
 from medcl.study.errors import BadInput, MedclError
 from medcl.study.folder import Study
+from medcl.study.image_filter import ImageFilter
 from medcl.study.plural import counted
 from medcl.workflows.clinical_options import ClinicalOptions
 from medcl.workflows.ingest import Ingested, IngestOptions, ingest
-from medcl.workflows.options import flag
-from medcl.workflows.preprocess_jobs import by_exam, cohort_jobs, notes_on
-from medcl.workflows.preprocess_work import left_out, warnings_of, worked
-from medcl.workflows.quality import write_quality_page
+from medcl.workflows.options import flag, split_words
+from medcl.workflows.preprocess_jobs import by_exam, chosen_images, cohort_jobs, notes_on
+from medcl.workflows.preprocess_work import left_out, page_of, region_run, warnings_of, worked
 from medcl.workflows.verify import Verified, verify
 
 if TYPE_CHECKING:
     from medcl.imaging.stored_volume import StoredVolume
     from medcl.imaging.worker import Outcome
-    from medcl.study.cohort import Cohort
     from medcl.workflows.region_run import RegionRun
 
 SLICE_SIZE = (192, 192)
@@ -53,6 +52,13 @@ class PreprocessOptions(IngestOptions, ClinicalOptions):
     section: ClassVar[str] = "preprocess"
 
     name: str = flag("default", "Name of the volume store, preprocessed/NAME.", metavar="NAME")
+    only: list[str] = flag(
+        [],
+        "Only images whose row in cohort.csv holds this value, such as modality=ct; of several, repeated or with "
+        "commas between them, all must hold. Others are treated as if their rows were not there: what the store holds "
+        "of them is removed.",
+        metavar="COLUMN=VALUE",
+    )
     size: tuple[int, int, int] = flag(PAPER_SIZE, "Voxels of every volume, cropped or padded with 0.", metavar="Z Y X")
     spacing: tuple[float, float, float] | None = flag(
         None, "Resample to this spacing in mm; each image keeps its own unless told.", metavar="Z Y X"
@@ -124,6 +130,21 @@ class PreprocessOptions(IngestOptions, ClinicalOptions):
             raise ValueError("a plain folder name of letters, digits, '_', '-' and '.' is expected")
         return value
 
+    @field_validator("only", mode="before")
+    @classmethod
+    def _conditions(cls, value: Any) -> Any:
+        return split_words(value)
+
+    @field_validator("only")
+    @classmethod
+    def _readable(cls, value: list[str]) -> list[str]:
+        try:
+            for condition in value:
+                ImageFilter.parse(condition)
+        except BadInput:
+            raise ValueError("COLUMN=VALUE is expected, such as modality=ct") from None
+        return value
+
     @field_validator("roi")
     @classmethod
     def _known_region(cls, value: str) -> str:
@@ -183,9 +204,12 @@ class PreprocessOptions(IngestOptions, ClinicalOptions):
         """As for every command; what was given itself must not be without effect because of what medcl.toml holds.
 
         Raises:
-            BadInput: a size of volumes was given, and medcl.toml makes slices.
+            BadInput: a size of volumes was given, and medcl.toml makes slices; or images were chosen where all count.
         """
         options = super().resolve(given)
+        whole = "--from" if options.from_ is not None else "--verify" if options.verify else ""
+        if whole and given.get("only"):
+            raise BadInput(f"--only chooses rows of cohort.csv to prepare, which {whole} does not do: leave it out.")
         if options.slices == "none" or "slices" in given:
             return options
         idle = [name for name in ("size", "spacing") if name in given]
@@ -283,7 +307,7 @@ def preprocess(options: PreprocessOptions) -> Preprocessed:
     study = Study.find(options.study)
     if options.n4:
         require_simpleitk()
-    regions = _regions(study, options)
+    regions = region_run(study, options.roi, options.device)
     recipe = regions.recipe(options.recipe()) if regions else options.recipe()
     if options.check:
         return _checked(study, options, recipe, regions, started)
@@ -292,6 +316,7 @@ def preprocess(options: PreprocessOptions) -> Preprocessed:
     cohort = read_cohort(study.cohort_file, need_images=False)  # missing files are told with the images' other faults
     for note in cohort.notes:
         log.info(note)
+    cohort = chosen_images(cohort, options.only)
     writer = StoreWriter.begin(folder, recipe, options.overwrite)
     outcomes: dict[str, Outcome] = {}
     try:
@@ -309,13 +334,14 @@ def preprocess(options: PreprocessOptions) -> Preprocessed:
     entries = [entry for job in jobs if (entry := outcomes[job.names["case"]].entry) is not None]
     for note in [*warnings_of(outcomes), *notes_on(entries, recipe, regions)]:
         log.info(note)
-    removed = writer.finish(entries, [{"case": case, "problem": problem} for case, problem in bad])
+    removed = writer.finish(entries, [{"case": case, "problem": problem} for case, problem in bad], options.only)
     if removed:
         was = "was" if len(removed) == 1 else "were"
-        log.info(f"{counted(len(removed), 'file')} of images that are no longer in the cohort {was} removed.")
+        why = " or do not fit --only" if options.only else ""
+        log.info(f"{counted(len(removed), 'file')} of images that are no longer in the cohort{why} {was} removed.")
     kept = sum(outcome.status == "kept" for outcome in outcomes.values())
     seconds = time.monotonic() - started  # of the images; the page is beside
-    page = _page(folder, cohort, bad, options)
+    page = page_of(folder, cohort, bad, options.quality, options.no_ids)
     return Preprocessed(
         folder=folder,
         images=len(entries),
@@ -330,36 +356,13 @@ def preprocess(options: PreprocessOptions) -> Preprocessed:
     )
 
 
-def _page(folder: Path, cohort: Cohort, bad: Sequence[tuple[str, str]], options: PreprocessOptions) -> Path | None:
-    """The quality page, made anew; with --no-quality an older one goes, since it may show other images."""
-    if options.quality:
-        return write_quality_page(folder, cohort, left_out=bad, no_ids=options.no_ids)
-    from medcl.imaging.store import PAGE
-
-    if (folder / PAGE).exists():
-        (folder / PAGE).unlink()
-        log.info(f"{folder / PAGE} of an earlier run was removed (--no-quality).")
-    return None
-
-
-def _regions(study: Study, options: PreprocessOptions) -> RegionRun | None:
-    """The run of --roi run:NAME; None for other regions, which need no network."""
-    kind, _, name = options.roi.partition(":")
-    if kind != "run":
-        return None
-    from medcl.training.device import resolve_device
-    from medcl.workflows.region_run import open_region_run
-
-    return open_region_run(study, name, resolve_device(options.device))
-
-
 def _checked(
     study: Study, options: PreprocessOptions, recipe: Recipe, regions: RegionRun | None, started: float
 ) -> Preprocessed:
     """What --check does instead."""
     from medcl.workflows.integrity import check_cohort
 
-    entries, warnings = check_cohort(study, options, recipe, options.workers, regions)
+    entries, warnings = check_cohort(study, options, recipe, options.workers, regions, options.only)
     return Preprocessed(
         folder=None,
         images=len(entries),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from medcl.imaging.recipe import Recipe
 from medcl.study.errors import BadInput
+from medcl.study.image_filter import ImageFilter
 from medcl.study.plural import counted
 
 if TYPE_CHECKING:
@@ -21,6 +23,21 @@ if TYPE_CHECKING:
 CENTRE_COLUMNS = ("centre_x", "centre_y", "centre_z")
 DIFFERENT_SPACING = 1.05
 """Ratio of the widest to the narrowest spacing of a cohort from which on the user is told."""
+
+log = logging.getLogger("medcl")
+
+
+def chosen_images(cohort: Cohort, only: Sequence[str]) -> Cohort:
+    """The cohort with the images of --only alone; all of them where nothing is asked for.
+
+    Raises:
+        BadInput: a condition names no column, or no image fits.
+    """
+    if not only:
+        return cohort
+    part = ImageFilter.parse(",".join(only), "--only").only(cohort)
+    log.info(f"--only {','.join(only)}: {len(part)} of {counted(len(cohort), 'image')} of {cohort.file}.")
+    return part
 
 
 def cohort_jobs(cohort: Cohort, recipe: Recipe, writer: StoreWriter | None) -> list[Job]:

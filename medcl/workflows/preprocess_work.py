@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medcl.study.errors import BadInput
+from medcl.study.folder import Study
 from medcl.study.plural import counted
+from medcl.workflows.quality import write_quality_page
 
 if TYPE_CHECKING:
     from medcl.imaging.store_writer import StoreWriter
@@ -17,6 +21,8 @@ if TYPE_CHECKING:
     from medcl.workflows.region_run import RegionRun
 
 SHOWN_WARNINGS = 5
+
+log = logging.getLogger("medcl")
 
 
 @dataclass(frozen=True)
@@ -118,3 +124,28 @@ def left_out(cohort: Cohort, outcomes: Mapping[str, Outcome], skip_bad: bool) ->
             "or leave these images out with --skip-bad.",
         ]
     )
+
+
+def page_of(
+    folder: Path, cohort: Cohort, bad: Sequence[tuple[str, str]], quality: bool = True, no_ids: bool = False
+) -> Path | None:
+    """The quality page, made anew; without `quality` an older one goes, since it may show other images."""
+    if quality:
+        return write_quality_page(folder, cohort, left_out=bad, no_ids=no_ids)
+    from medcl.imaging.store import PAGE
+
+    if (folder / PAGE).exists():
+        (folder / PAGE).unlink()
+        log.info(f"{folder / PAGE} of an earlier run was removed (--no-quality).")
+    return None
+
+
+def region_run(study: Study, roi: str, device: str) -> RegionRun | None:
+    """The run of --roi run:NAME; None for other regions, which need no network."""
+    kind, _, name = roi.partition(":")
+    if kind != "run":
+        return None
+    from medcl.training.device import resolve_device
+    from medcl.workflows.region_run import open_region_run
+
+    return open_region_run(study, name, resolve_device(device))

@@ -12,6 +12,7 @@ from medcl.data.plan import Task
 from medcl.data.source import TaskSource
 from medcl.study.files import write_json
 from medcl.study.splits import Splits
+from medcl.training.after_epoch import AfterEpoch
 from medcl.training.distributed import is_main
 from medcl.training.loop import train
 from medcl.training.method import Method
@@ -32,6 +33,7 @@ def train_in(
     device: torch.device,
     inputs: Mapping[str, str],
     title: str = "",
+    after_epoch: AfterEpoch | None = None,
     **settled: Any,
 ) -> TrainingResult:
     """Write splits.csv and task.json, and train or go on; of several ranks the first one writes and reports.
@@ -44,6 +46,7 @@ def train_in(
         device: where it trains.
         inputs: hashes of what goes in.
         title: before the progress, such as "fold 1 of 5".
+        after_epoch: called on the first rank after each epoch's validation with the number of epochs that are over.
         settled: options that were settled otherwise than asked for, such as micro_batch.
     """
     report = None
@@ -63,4 +66,5 @@ def train_in(
         device=device,
         options={**plain(options), **settled, "inputs": dict(inputs)},
         resume=options.resume,
+        after_epoch=after_epoch,
     )

@@ -54,8 +54,11 @@ class TrainingOptions(Options):
     warmup_epochs: float | None = flag(
         None, "Epochs of linear warm-up; 5 unless told, or a twelfth of fewer than 60 epochs.", ge=0, panel=TRAINING
     )
-    schedule: Literal["cosine", "constant"] = flag(
-        "cosine", "What the learning rate does after the warm-up: fall along a cosine, or stay.", panel=TRAINING
+    schedule: Literal["cosine", "constant", "linear"] = flag(
+        "cosine",
+        "What the learning rate does after the warm-up: fall along a cosine, stay, or stay for --constant-epochs and "
+        "then fall along a line.",
+        panel=TRAINING,
     )
     start_lr: float | None = flag(
         None,
@@ -63,7 +66,10 @@ class TrainingOptions(Options):
         gt=0,
         panel=TRAINING,
     )
-    end_lr: float = flag(0.0, "Learning rate at which the cosine ends.", ge=0, panel=TRAINING)
+    end_lr: float = flag(0.0, "Learning rate at which the cosine or the line ends.", ge=0, panel=TRAINING)
+    constant_epochs: float | None = flag(
+        None, "Epochs before the line of --schedule linear falls; half of all unless told.", ge=0, panel=TRAINING
+    )
     clip: float = flag(1.0, "Largest gradient norm; 0 does not clip.", ge=0, panel=TRAINING)
     seed: int = flag(0, "Seed of everything that is drawn: splits, pairs, weights, augmentation.", ge=0, panel=TRAINING)
     gpus: int | None = flag(
@@ -151,6 +157,7 @@ class TrainingOptions(Options):
             schedule=self.schedule,
             start_lr=self.start_lr,
             end_lr=self.end_lr,
+            constant_epochs=self.constant_epochs,
             clip=self.clip or None,
             precision=self.precision,
             seed=self.seed,

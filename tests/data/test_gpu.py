@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from medcl.data.augment import Augmentation, apply, draw
+from medcl.data.augment import Augmentation, apply, apply_with_labels, draw
 from medcl.data.augmentation import DENSE_VIEWS
 from medcl.data.loader import Loader
 from medcl.data.plan import BatchPlan
@@ -64,3 +64,17 @@ def test_labels_and_views_are_those_of_the_cpu(slices: bool, cache_bytes: int) -
         torch.testing.assert_close(found.volumes.cpu(), expected.volumes, atol=1e-3, rtol=1e-3)
         other = (found.labels.cpu() != expected.labels).double().mean().item()
         assert other < 1e-3, "places half-way between two voxels may round either way"
+
+
+@pytest.mark.parametrize("size", [(1, 64, 48), (8, 32, 48)])
+def test_elastic_deformation_sharpness_and_curves_are_those_of_the_cpu(size: tuple[int, int, int]) -> None:
+    volumes = torch.rand(12, 1, *size, generator=torch.Generator().manual_seed(0))
+    labels = (volumes * 5).to(torch.uint8)
+    settings = replace(DENSE_VIEWS, noise_sd=0.0, sharpness=0.5, elastic=3.0, curve_probability=0.5)
+    draws = draw(0, 0, np.arange(12), settings)
+    expected, expected_labels, _ = apply_with_labels(volumes, labels, draws)
+    found, found_labels, _ = apply_with_labels(volumes.to(CUDA), labels.to(CUDA), draws)
+    assert (found.cpu() - expected).abs().mean().item() < 1e-4, "curves may be steep at single voxels"
+    assert expected_labels is not None
+    assert found_labels is not None
+    assert (found_labels.cpu() != expected_labels).double().mean().item() < 1e-3

@@ -169,7 +169,7 @@ def test_the_user_is_told_what_was_found(tmp_path: Path) -> None:
 
 def test_a_run_ends_with_the_last_epochs_weights(tmp_path: Path) -> None:
     result, _ = told(tmp_path, 3)
-    assert result.phased
+    assert result.keeps_last
     assert result.best_epoch == EPOCHS
 
 

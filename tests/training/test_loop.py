@@ -118,6 +118,24 @@ def test_a_constant_schedule_leaves_the_learning_rate_alone(tmp_path: Path) -> N
     assert rates == [0.05] * EPOCHS
 
 
+def test_a_line_falls_from_epoch_to_epoch(tmp_path: Path) -> None:
+    def rates(name: str, **how: Any) -> list[float]:
+        run(tmp_path / name, schedule="linear", **how)
+        return [float(row["lr_encoder"]) for row in rows(tmp_path / name) if row["split"] == "train"]
+
+    assert rates("half") == pytest.approx([0.05, 0.05, 0.05 * 2 / 3, 0.05 / 3])
+    assert rates("one", constant_epochs=1.0) == pytest.approx([0.05, 0.05 * 0.75, 0.05 * 0.5, 0.05 * 0.25])
+    assert rates("end", end_lr=0.02) == pytest.approx([0.05, 0.05, 0.04, 0.03])
+
+
+def test_a_resumed_line_is_the_same_one_in_other_words_but_no_other(tmp_path: Path) -> None:
+    with pytest.raises(Interrupted):
+        run(tmp_path, schedule="linear", report=Listener(7, lambda: os.kill(os.getpid(), signal.SIGINT)))
+    with pytest.raises(BadInput, match=r"--constant-epochs: 2.0 in the run, 1 now"):
+        run(tmp_path, resume=True, schedule="linear", constant_epochs=1)
+    assert run(tmp_path, resume=True, schedule="linear", constant_epochs=EPOCHS / 2).epochs == EPOCHS
+
+
 def test_best_is_the_lowest_validation_loss_and_is_no_resume_file(tmp_path: Path) -> None:
     result = run(tmp_path, epochs=8, lr=0.3)
     losses = [float(row["loss"]) for row in rows(tmp_path) if row["split"] == "val"]
@@ -184,6 +202,8 @@ def test_start_depends_on_the_seed_alone(tmp_path: Path) -> None:
         {"warmup_epochs": 0.0},
         {"start_lr": 0.04},
         {"end_lr": 0.04},
+        {"schedule": "linear"},
+        {"schedule": "linear", "constant_epochs": 0.0},
         {"optimizer": "lars"},
         {"precision": "bf16"},
     ],

@@ -67,6 +67,27 @@ def test_start_and_end_lie_within_the_peak(wrong: dict[str, float]) -> None:
     assert (TrainingSettings().start, TrainingSettings().end) == (None, 0)
 
 
+def test_epochs_before_the_line_are_half_of_all_unless_told() -> None:
+    assert TrainingSettings(epochs=9, schedule="linear").constant == 4.5
+    assert TrainingSettings(epochs=9, schedule="linear", constant_epochs=0).constant == 0
+    assert TrainingSettings(epochs=9, schedule="linear", constant_epochs=9).constant == 9
+    assert TrainingSettings(epochs=9).constant == 0
+
+
+@pytest.mark.parametrize("epochs", [-1, 9.5])
+def test_a_line_begins_within_the_run(epochs: float) -> None:
+    with pytest.raises(BadInput, match=f"--constant-epochs is {epochs}; expected from 0 to the 9 epochs"):
+        TrainingSettings(epochs=9, schedule="linear", constant_epochs=epochs)
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "constant"])
+def test_schedules_without_a_line_have_no_epochs_before_it(schedule: str) -> None:
+    told = f"--constant-epochs is 4; expected to be left out with --schedule {schedule}, or --schedule linear"
+    with pytest.raises(BadInput, match=told) as error:
+        TrainingSettings(epochs=9, schedule=schedule, constant_epochs=4)
+    assert len(error.value.problems) == 1
+
+
 def test_settings_import_no_torch() -> None:
     code = "import sys, medcl.training.settings; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
