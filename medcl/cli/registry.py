@@ -28,6 +28,13 @@ COMMANDS: dict[str, Command | Group] = {
     "simulate": Command("medcl.cli.simulate", "Write a simulated study with known truth."),
     "preprocess": Command("medcl.cli.preprocess", "Make model-ready volumes of the cohort's images."),
     "pretrain": Command("medcl.cli.pretrain", "Train an encoder contrastively, by a clinical variable for one."),
+    "translate": Group(
+        "Make images of one modality look like another's.",
+        {
+            "train": Command("medcl.cli.translate_train", "Learn a translation, with --segment a segmentation too."),
+            "apply": Command("medcl.cli.translate_apply", "Translate images: volumes on their original grids."),
+        },
+    ),
     "segment": Group(
         "Train, apply and evaluate segmentations.",
         {

@@ -18,6 +18,7 @@ from medcl.study.errors import BadInput, RunFailed
 
 if TYPE_CHECKING:
     from medcl.networks.segmenter import Segmenter
+    from medcl.networks.unet import UNet
 
 Floats = npt.NDArray[np.float32]
 Decoder = Literal["mean", "first", "second"]
@@ -27,11 +28,11 @@ OVERLAP = 0.5
 
 
 @torch.inference_mode()
-def predict(network: Segmenter, volume: Floats, *, decoder: Decoder = "mean", batch_size: int = 8) -> Floats:
+def predict(network: Segmenter | UNet, volume: Floats, *, decoder: Decoder = "mean", batch_size: int = 8) -> Floats:
     """Probabilities (K, Z, Y, X) of an image, which sum to 1 over K; class 0 is background.
 
     Args:
-        network: in evaluation mode.
+        network: in evaluation mode. Of one with deep supervision only the finest logits count.
         volume: (Z, Y, X) as the run's recipe prepares it, in [0, 1].
         decoder: the mean of the decoders' softmaxes, or the first or the second alone.
         batch_size: slices, or windows, at once.
@@ -63,7 +64,7 @@ def predict(network: Segmenter, volume: Floats, *, decoder: Decoder = "mean", ba
     return np.asarray(found.numpy(), np.float32)
 
 
-def _softmax(network: Segmenter, decoder: Decoder) -> Callable[[Tensor], Tensor]:
+def _softmax(network: Segmenter | UNet, decoder: Decoder) -> Callable[[Tensor], Tensor]:
     if decoder == "mean":
         return network.probabilities
     number = {"first": 0, "second": 1}[decoder]

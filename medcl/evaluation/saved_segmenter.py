@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,9 @@ import torch
 
 from medcl.evaluation.saved_network import Size, load_network
 from medcl.imaging.recipe import Recipe
+from medcl.networks.registry import UNET
 from medcl.networks.segmenter import Segmenter, build_segmenter
+from medcl.networks.unet import UNet
 from medcl.study.errors import BadInput
 from medcl.study.label_classes import LabelClass, classes_from_json
 
@@ -24,13 +26,13 @@ class SavedSegmenter:
     """A network and what is needed to use it.
 
     Attributes:
-        network: in evaluation mode, on its device; (B, 1, D, H, W) to logits.
+        network: in evaluation mode, on its device; (B, 1, D, H, W) to logits, those that count first.
         classes: class i of the network is `classes[i - 1]`, 0 is background.
         recipe: how images are prepared for it.
         card: all that the run's card tells.
     """
 
-    network: Segmenter
+    network: Segmenter | UNet
     classes: list[LabelClass]
     recipe: Recipe
     card: Mapping[str, Any]
@@ -42,7 +44,7 @@ class SavedSegmenter:
 
 
 def load_segmenter(folder: Path, device: torch.device) -> SavedSegmenter:
-    """Open the network of a run of `medcl segment train`.
+    """Open the network of a run of `medcl segment train`, or of `medcl translate train --segment`.
 
     Args:
         folder: holds segmenter.safetensors and segmenter.json.
@@ -61,5 +63,19 @@ def load_segmenter(folder: Path, device: torch.device) -> SavedSegmenter:
     return SavedSegmenter(network, classes, recipe, card)
 
 
-def _build(told: Mapping[str, Any], size: Size) -> Segmenter:
+def unet_architecture(size: Size, classes: int, widths: Sequence[int], deep: int) -> dict[str, Any]:
+    """What a card tells of a `UNet`, so that `load_segmenter` can build it.
+
+    Args:
+        size: (1, y, x) in pixels of the slices that it was trained on.
+        classes: background included.
+        widths, deep: as the network was given them.
+    """
+    told = {"size": list(size), "classes": classes, "widths": list(widths), "deep": deep}
+    return {"network": UNET, **told, "channels": 1}
+
+
+def _build(told: Mapping[str, Any], size: Size) -> Segmenter | UNet:
+    if told["network"] == UNET:
+        return UNet(size, told["classes"], told["widths"], told["deep"])
     return build_segmenter(told["network"], size, told["classes"], told["decoders"], told["channels"])

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from medcl.imaging.geometry import Triple, shifted, to_index
+from medcl.imaging.geometry import Affine, Triple, shifted, to_index
 from medcl.imaging.volume import Volume
 
 
@@ -23,6 +23,21 @@ def crop_or_pad(volume: Volume, size: Triple, focus: ArrayLike | None = None) ->
     middle = (np.array(volume.shape) - 1) / 2 if focus is None else to_index(volume.affine, focus)
     start = _first_voxel(middle, size)
     return Volume(_window(volume.voxels, start, size), shifted(volume.affine, start))
+
+
+def unpadded(fitted: Volume, shape: Triple, affine: Affine) -> tuple[slice, slice, slice]:
+    """The part of a cropped or padded volume that was there before; what is beside it is padding.
+
+    Args:
+        fitted: what `crop_or_pad` made.
+        shape, affine: of the volume that it was made of.
+    """
+    start = np.rint(to_index(affine, fitted.affine[:3, 3])).astype(int)
+    z, y, x = (
+        slice(max(0, -int(first)), max(0, min(size, had - int(first))))
+        for first, size, had in zip(start, fitted.shape, shape, strict=True)
+    )
+    return z, y, x
 
 
 def crop(volume: Volume, low: Triple, high: Triple) -> Volume:

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from medcl.imaging.fit import crop
+from medcl.imaging.fit import crop, unpadded
 from medcl.imaging.half import to_half
 from medcl.imaging.intensity import LEVELS, Levels, hu_window, is_constant, normalised
 from medcl.imaging.labels import decode_labels
@@ -66,6 +66,7 @@ class Prepared:
         intensities: of the canonical source.
         levels: what became 0 and 1 in `volume`.
         warnings: what is odd about it, in sentences.
+        filled: the part of `volume` along z, y, x that shows the region; the rest is padding.
     """
 
     volume: NDArray[np.float16]
@@ -80,6 +81,7 @@ class Prepared:
     intensities: Intensities
     levels: Levels
     warnings: tuple[str, ...] = ()
+    filled: tuple[slice, slice, slice] = (slice(None), slice(None), slice(None))
 
 
 class BadExam(BadInput):
@@ -216,6 +218,7 @@ def _finished(cut: _Cut, source: Source, recipe: Recipe, levels: Levels | None) 
         region_shape=cut.region.shape,
         intensities=cut.intensities,
         levels=levels,
+        filled=unpadded(fitted, cut.region.shape, cut.region.affine),
     )
 
 

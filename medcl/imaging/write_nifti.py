@@ -1,4 +1,4 @@
-"""Predicted label maps as NIfTI files that lie voxel on voxel on the image file that they belong to."""
+"""Label maps and values as NIfTI files that lie voxel on voxel on the image file that they belong to."""
 
 from __future__ import annotations
 
@@ -70,17 +70,35 @@ def write_labels(path: Path, labels: Volume, grid: NiftiGrid) -> None:
     """
     if labels.shape != grid.shape or labels.voxels.dtype not in (np.uint8, np.uint16):
         raise ValueError(f"labels are {labels.voxels.dtype} {labels.shape}, the grid is {grid.shape}")
+    _write(path, labels, grid, "medcl segmentation")
+
+
+def write_values(path: Path, values: Volume, grid: NiftiGrid, note: str) -> None:
+    """Write intensities as `write_labels` writes labels.
+
+    Args:
+        path: where to.
+        values: (Z, Y, X) float32 on `grid`.
+        grid: of the image's file.
+        note: up to 80 characters for the header's description.
+    """
+    if values.shape != grid.shape or values.voxels.dtype != np.float32:
+        raise ValueError(f"values are {values.voxels.dtype} {values.shape}, the grid is {grid.shape}")
+    _write(path, values, grid, note)
+
+
+def _write(path: Path, volume: Volume, grid: NiftiGrid, note: str) -> None:
     kind = _HEADERS[int(grid.header["sizeof_hdr"])][1]
     header = kind.header_class()
-    header.set_data_dtype(labels.voxels.dtype)
+    header.set_data_dtype(volume.voxels.dtype)
     header.set_data_shape(grid.header.get_data_shape())
     for name in _GEOMETRY:
         header[name] = grid.header[name]
-    header["descrip"] = "medcl segmentation"
-    voxels = labels.voxels.transpose(2, 1, 0).reshape(grid.header.get_data_shape())
+    header["descrip"] = note
+    voxels = volume.voxels.transpose(2, 1, 0).reshape(grid.header.get_data_shape())
     content: bytes = kind(voxels, None, header).to_bytes()
     if str(path).endswith(".gz"):
-        content = _IGZIP.compress(content, _COMPRESSION_LEVEL, mtime=0)  # equal masks make equal files
+        content = _IGZIP.compress(content, _COMPRESSION_LEVEL, mtime=0)  # equal voxels make equal files
     with write_whole(Path(path)) as temporary:
         temporary.write_bytes(content)
 

@@ -32,6 +32,7 @@ from medcl.losses.cross_pseudo import cross_pseudo, decided_entropy, pseudo_labe
 from medcl.methods.copy_paste import copy_paste
 from medcl.methods.label_overlap import label_overlap
 from medcl.networks.segmenter import Segmenter
+from medcl.networks.unet import UNet
 from medcl.training.distributed import own_rows
 from medcl.training.step import Step
 from medcl.training.whole_batch import whole_batch_mean
@@ -87,15 +88,15 @@ class Ideal(nn.Module):
     (M,) tells them for the whole batch.
 
     Args:
-        segmenter: with two decoders, or with one for labelled images alone.
+        segmenter: with two decoders, or with one for labelled images alone; a U-Net counts as one.
         options: what can be chosen.
     """
 
-    def __init__(self, segmenter: Segmenter, options: IdealOptions) -> None:
+    def __init__(self, segmenter: Segmenter | UNet, options: IdealOptions) -> None:
         super().__init__()
         self.segmenter = segmenter
         self.options = options
-        self.average: Segmenter | None = None
+        self.average: Segmenter | UNet | None = None
         if options.teacher:
             self.average = copy.deepcopy(segmenter).requires_grad_(False)
         self.steps_done = 0
@@ -106,7 +107,7 @@ class Ideal(nn.Module):
         return self.kept.encoder
 
     @property
-    def kept(self) -> Segmenter:
+    def kept(self) -> Segmenter | UNet:
         """The network that is validated and exported: the moving average where there is one."""
         return self.segmenter if self.average is None else self.average
 

@@ -16,6 +16,8 @@ CLUSTERING_PAPER = (
     "Ferrante et al., Contrastive learning for unsupervised medical image clustering and reconstruction, 2023"
 )
 
+TRANSLATION_PAPER = "Zeng et al., Contrastive translation learning for medical image segmentation, 2023"
+
 
 @dataclass(frozen=True)
 class MethodDescription:
@@ -93,6 +95,12 @@ SEGMENTATION_METHODS: dict[str, MethodDescription] = {
         needs="a mask in some patients",
         options=("labeled", "loss"),
     ),
+    "translated": MethodDescription(
+        title="masks of one modality and slices that are translated into another, which needs no mask",
+        paper=TRANSLATION_PAPER,
+        needs="slices of two modalities, masks of the source, a run of `medcl translate train`",
+        options=("translation", "widths", "deep_supervision", "average"),
+    ),
 }
 """The methods of `medcl segment train`."""
 
@@ -115,3 +123,30 @@ CLUSTERING_METHODS: dict[str, MethodDescription] = {
     ),
 }
 """The method of `medcl cluster train`."""
+
+TRANSLATION_METHODS: dict[str, MethodDescription] = {
+    "translation": MethodDescription(
+        title="slices take the target's look, each place held to its source by contrast; a segmentation learns along",
+        paper=TRANSLATION_PAPER,
+        needs="slices of two modalities; masks of the source for --segment",
+        options=(
+            "segment",
+            "detach_translated",
+            "gan_weight",
+            "nce_weight",
+            "identity_weight",
+            "segmentation_weight",
+            "temperature",
+            "patches",
+            "nce_reduction",
+            "first_tap",
+            "organ_negatives",
+            "average",
+            "self_training",
+            "self_training_ramp",
+            "confidence",
+            "deep_supervision",
+        ),
+    ),
+}
+"""The method of `medcl translate train`."""

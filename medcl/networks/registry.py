@@ -44,6 +44,15 @@ NETWORKS: dict[str, NetworkDescription] = {
         CONV3_MINIMUM,
         scales=False,
     ),
+    "clip-resnet14": NetworkDescription(
+        "3D ResNet-14 in the CLIP form, 29 million weights", 1024, RESNET_MINIMUM, scales=False
+    ),
+    "clip-resnet50": NetworkDescription(
+        "3D ResNet-50 in the CLIP form (the prompts paper's), 61 million weights", 1024, RESNET_MINIMUM, scales=False
+    ),
 }
+
+UNET = "unet"
+"""Name of the 2D U-Net of translation (`networks/unet.py`), which segments slices and is no encoder of images."""
 
 DEFAULT_NETWORK = "resnet18"

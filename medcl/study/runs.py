@@ -12,7 +12,7 @@ import os
 import re
 import shutil
 import socket
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -170,30 +170,43 @@ def list_runs(study: Study) -> list[Run]:
     return sorted(runs, key=lambda run: str(run.record.get("started", "")))
 
 
-COMMANDS_OF_KINDS = {"segment": "segment train", "cluster": "cluster train"}
+COMMANDS_OF_KINDS = {"segment": "segment train", "cluster": "cluster train", "translate": "translate train"}
 """What makes runs of a kind, where the command has another name."""
 
 
-def newest_run(study: Study, kind: str, statuses: Collection[str] = ("finished",)) -> Run:
+def newest_run(
+    study: Study,
+    kind: str | Collection[str],
+    statuses: Collection[str] = ("finished",),
+    fits: Callable[[Run], bool] = lambda run: True,
+) -> Run:
     """The run of a kind that finished last (or, with other statuses, was started last) and can be read.
 
     The run that `runs/latest` names is taken when it fits: edit that file to choose another default.
+
+    Args:
+        study: where the runs are.
+        kind: one kind, or several that serve as well.
+        statuses: that will do.
+        fits: whether a run of the kind will do.
 
     Raises:
         BadInput: there is none; names what is there and what to run next.
     """
     every = list_runs(study)
-    fitting = [run for run in every if run.kind == kind and run.status in statuses]
+    kinds = [kind] if isinstance(kind, str) else list(kind)
+    fitting = [run for run in every if run.kind in kinds and run.status in statuses and fits(run)]
     if fitting:
         latest = _latest(study)
         named = [run for run in fitting if run.name == latest]
         return named[0] if named else max(fitting, key=_age)
     there = ", ".join(f"{run.name} ({run.kind or 'unknown kind'}, {run.status})" for run in every[-5:]) or "none"
-    wanted, command = " or ".join(statuses), COMMANDS_OF_KINDS.get(kind, kind)
+    wanted, commands = " or ".join(statuses), [COMMANDS_OF_KINDS.get(each, each) for each in kinds]
+    told = " or ".join(f"`{command}`" for command in commands)
     raise BadInput(
-        f"No {wanted} `{command}` run that can be read in {study.runs} (runs there: {there}). "
+        f"No {wanted} {told} run that can be read in {study.runs} (runs there: {there}). "
         + (
-            f"Run `medcl {command}` first, or name a run with --run."
+            f"Run `medcl {commands[0]}` first, or name a run with --run."
             if "finished" in statuses
             else "A finished run is not resumed: start a new one."
         )

@@ -13,7 +13,6 @@ from __future__ import annotations
 import csv
 import datetime
 import io
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -23,6 +22,7 @@ import medcl
 from medcl.study.errors import BadInput
 from medcl.study.files import read_json, write_json, write_text
 from medcl.study.folder import Study
+from medcl.study.written_paths import base_of, read_path, written_path
 
 SEGMENTATIONS_FORMAT = 1
 """Raised when these folders change so that an older medcl would misread them."""
@@ -79,7 +79,7 @@ def write_segmentations(folder: Path, rows: Iterable[Segmentation], card: Mappin
     writer.writerow(COLUMNS)
     for row in rows:
         writer.writerow(
-            [_written(getattr(row, name), base) if name in _PATHS else getattr(row, name) for name in COLUMNS]
+            [written_path(getattr(row, name), base) if name in _PATHS else getattr(row, name) for name in COLUMNS]
         )
     write_text(folder / TABLE, text.getvalue())
     written = datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds")
@@ -126,16 +126,7 @@ def newest_segmentations(study: Study) -> Path:
 
 
 def _base(folder: Path) -> Path:
-    """What relative paths start from: the study of `segmentations/NAME`, else the folder itself."""
-    folder = Path(folder).absolute()
-    return folder.parent.parent if folder.parent.name == Study(folder).segmentations.name else folder
-
-
-def _written(path: Path | None, base: Path) -> str:
-    if path is None:
-        return ""
-    absolute = Path(os.path.abspath(path))
-    return absolute.relative_to(base).as_posix() if absolute.is_relative_to(base) else str(absolute)
+    return base_of(folder, Study(folder).segmentations.name)
 
 
 def _rows(file: Path, base: Path) -> list[Segmentation]:
@@ -153,14 +144,10 @@ def _rows(file: Path, base: Path) -> list[Segmentation]:
                 "`medcl segment apply` again."
             )
         texts: dict[str, Any] = {name: row[name] for name in COLUMNS if name not in _PATHS}
-        truth = _read(row["truth"], base) if row["truth"] else None
+        truth = read_path(row["truth"], base) if row["truth"] else None
         rows.append(
             Segmentation(
-                **texts, image=_read(row["image"], base), truth=truth, prediction=_read(row["prediction"], base)
+                **texts, image=read_path(row["image"], base), truth=truth, prediction=read_path(row["prediction"], base)
             )
         )
     return rows
-
-
-def _read(cell: str, base: Path) -> Path:
-    return Path(os.path.abspath(base / cell))

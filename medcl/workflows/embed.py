@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import field_validator, model_validator
 
+from medcl.networks.registry import UNET
 from medcl.study.errors import BadInput
 from medcl.study.exams import exam_order
 from medcl.study.folder import Study
@@ -156,12 +157,24 @@ def _choose_run(study: Study, name: str | None) -> Run:
     run = read_run(path)
     if run.kind not in KINDS:
         raise BadInput(f"--run {name}: this is a run of `medcl {run.kind}`, which leaves no encoder.")
+    _refuse_unet(run, name)
     if run.status != "finished":
         raise BadInput(
             f"--run {name}: the run is {run.status}, so it has no encoder yet. "
             f"Go on with `medcl pretrain --name {run.name} --resume`, or choose another run."
         )
     return run
+
+
+def _refuse_unet(run: Run, name: str) -> None:
+    options = run.record.get("options")
+    if not isinstance(options, dict) or run.kind != "segment":
+        return
+    if options.get("method") == "translated" or options.get("network") == UNET:
+        raise BadInput(
+            f"--run {name}: the network of this segmentation is a U-Net, whose way down gives "
+            "maps of several scales and no feature vector: choose another run."
+        )
 
 
 def _folds(run: Run, own: bool) -> list[FoldEncoder]:

@@ -49,9 +49,14 @@ def listing(options: ListOptions) -> Listing:
 
 
 def _methods(options: ListOptions) -> tuple[list[dict[str, Any]], str]:
-    from medcl.methods.registry import CLUSTERING_METHODS, METHODS, SEGMENTATION_METHODS
+    from medcl.methods.registry import CLUSTERING_METHODS, METHODS, SEGMENTATION_METHODS, TRANSLATION_METHODS
 
-    by_command = {"pretrain": METHODS, "segment train": SEGMENTATION_METHODS, "cluster train": CLUSTERING_METHODS}
+    by_command = {
+        "pretrain": METHODS,
+        "translate train": TRANSLATION_METHODS,
+        "segment train": SEGMENTATION_METHODS,
+        "cluster train": CLUSTERING_METHODS,
+    }
     return [
         {"name": name, "command": command, **asdict(method)}
         for command, methods in by_command.items()

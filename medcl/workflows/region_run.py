@@ -1,4 +1,4 @@
-"""Regions of interest that a run of `medcl segment train` finds: `medcl preprocess --roi run:NAME`.
+"""Regions of interest that a run with a segmenter finds: `medcl preprocess --roi run:NAME`.
 
 The run predicts a mask of each image from its original file; the box around it goes to imaging, which knows nothing of
 networks.
@@ -18,17 +18,18 @@ from medcl.study.files import read_json
 from medcl.study.folder import Study
 from medcl.study.plural import counted
 from medcl.study.runs import Run, read_run
-from medcl.workflows.finished_run import finished_run
 from medcl.workflows.known_patients import KnownPatients
 from medcl.workflows.segment_files import needed_beside
 from medcl.workflows.segment_prediction import MaskPredictor, PredictedMask
 from medcl.workflows.segment_remarks import Remarks
-from medcl.workflows.segment_run import KIND, refuse_unusable, trained_modalities
+from medcl.workflows.segment_run import refuse_unusable, segmenting_run, trained_modalities
+from medcl.workflows.target_images import knows_patients
 
 if TYPE_CHECKING:
     import torch
 
     from medcl.evaluation.saved_segmenter import SavedSegmenter
+    from medcl.evaluation.saved_translator import SavedTranslator
     from medcl.imaging.found_region import FoundRegion
     from medcl.imaging.recipe import Recipe
     from medcl.imaging.stored_volume import StoredVolume
@@ -124,12 +125,15 @@ def open_region_run(study: Study, name: str, device: torch.device) -> RegionRun:
         device: where the network runs.
 
     Raises:
-        BadInput: there is no such run, it is not finished, is of another kind, or needs a region to be told.
+        BadInput: there is no such run, it is not finished, is of another kind, has no segmenter, or needs a region to
+            be told.
     """
-    return _opened(finished_run(study, KIND, name, OPTION), study, device)
+    return _opened(segmenting_run(study, name, OPTION), study, device)
 
 
-def region_run_of(saved: SavedSegmenter, folder: Path, study: Study | None, device: torch.device) -> RegionRun | None:
+def region_run_of(
+    saved: SavedSegmenter | SavedTranslator, folder: Path, study: Study | None, device: torch.device
+) -> RegionRun | None:
     """The run that finds the regions which another run's images were cut to; None where its recipe asks for none.
 
     It is known by its weights, whatever its name is by now, and is looked for beside the other run and in the study.
@@ -179,8 +183,8 @@ def _opened(run: Run, study: Study | None, device: torch.device) -> RegionRun:
         regions=region_run_of(saved, run.path, study, device),
         out_of_memory="take --device cpu",
     )
-    own = study is not None and run.path.parent.resolve() == study.runs.resolve()
-    return RegionRun(run, predictor, KnownPatients.of(run, own), Remarks(saved.card, flat=saved.size[0] == 1))
+    known = KnownPatients.of(run, knows_patients(run, study))
+    return RegionRun(run, predictor, known, Remarks(saved.card, flat=saved.size[0] == 1))
 
 
 def _weights_on_card(folder: Path) -> str:

@@ -16,12 +16,12 @@ from medcl.study.folder import Study
 from medcl.study.plural import counted
 from medcl.study.runs import Run
 from medcl.study.segmentations import NEW, Segmentation, write_segmentations
-from medcl.workflows.finished_run import finished_run
 from medcl.workflows.known_patients import KnownPatients
 from medcl.workflows.options import Options, flag
 from medcl.workflows.segment_folder import call_ended, make_room
 from medcl.workflows.segment_remarks import Remarks, alike
-from medcl.workflows.segment_run import KIND, refuse_unusable, trained_modalities
+from medcl.workflows.segment_run import refuse_unusable, segmenting_run, trained_modalities
+from medcl.workflows.target_images import knows_patients, target_cases
 
 if TYPE_CHECKING:
     from medcl.evaluation.saved_segmenter import SavedSegmenter
@@ -38,7 +38,8 @@ class SegmentApplyOptions(Options):
     """Segment images with a trained network: masks on the images' original grids.
 
     Without FILES, the study's images of the run's test patients, read from their original files; with FILES, any NIfTI
-    files or DICOM folders. Images are prepared by the run's own recipe. Research use only.
+    files or DICOM folders. Images are prepared by the run's own recipe. A run of `medcl translate train --segment`
+    segments images of its target. Research use only.
     """
 
     section: ClassVar[str] = "segment.apply"
@@ -137,13 +138,13 @@ def segment_apply(options: SegmentApplyOptions) -> SegmentApplied:
     started = time.monotonic()
     study = _study(options)
     device = resolve_device(options.device)
-    run = finished_run(study, KIND, options.run)
-    own = study is not None and run.path.parent.resolve() == study.runs.resolve()
+    run = segmenting_run(study, options.run)
+    own = knows_patients(run, study)
     saved = load_segmenter(run.path, device)
     refuse_unusable(saved, run.path)
     regions = region_run_of(saved, run.path, study, device)
     known = KnownPatients.of(run, own)
-    exams, cohort = _images(study, saved, known, options)
+    exams, cohort = _images(study, run, saved, known, options)
     jobs = [job for exam in exams for job in exam]
     folder = _folder(study, run, own, options)
     writer = MaskWriter(folder, saved.classes, run.name, options.dicom_seg)
@@ -151,9 +152,13 @@ def segment_apply(options: SegmentApplyOptions) -> SegmentApplied:
     if options.dicom_seg and not any(job.source.image.is_dir() for job in jobs):
         raise BadInput("--dicom-seg: none of the images is a DICOM folder: leave the option out.")
     make_room(folder, (make(job.names["case"]) for job in jobs for make in writer.makes), options.overwrite)
-    modalities = trained_modalities(saved, run.path)
     predictor = MaskPredictor(
-        saved, options.decoder, options.batch_size, options.largest_component, modalities, regions
+        saved,
+        options.decoder,
+        options.batch_size,
+        options.largest_component,
+        trained_modalities(saved, run.path),
+        regions,
     )
     done: list[Segmentation] = []
     bad: dict[str, tuple[str, ...]] = {}
@@ -206,7 +211,7 @@ def _study(options: SegmentApplyOptions) -> Study | None:
 
 
 def _images(
-    study: Study | None, saved: SavedSegmenter, known: KnownPatients, options: SegmentApplyOptions
+    study: Study | None, run: Run, saved: SavedSegmenter, known: KnownPatients, options: SegmentApplyOptions
 ) -> tuple[list[list[Job]], Cohort | None]:
     """The images asked for, and the cohort that they are of; None for files."""
     from medcl.study.cohort import read_cohort
@@ -218,13 +223,11 @@ def _images(
     cohort = read_cohort(study.cohort_file, need_images=False)  # missing files are told with the others' faults
     for note in cohort.notes:
         log.info(note)
+    theirs = target_cases(cohort, study, run, saved, trained_modalities(saved, run.path))
     wanted = options.split or ("test" if known.splits else "all")
-    sides = {patient: known.splits.get(patient, NEW) for patient in cohort.patients()}
-    cases = {
-        case
-        for case, patient in zip(cohort.cases(), cohort.frame["patient"], strict=True)
-        if wanted in ("all", sides[patient])
-    }
+    patients = dict(zip(cohort.cases(), cohort.frame["patient"], strict=True))
+    sides = {patients[case]: known.splits.get(patients[case], NEW) for case in patients if case in theirs}
+    cases = {case for case in theirs if wanted in ("all", sides[patients[case]])}
     if not cases:
         there = ", ".join(f"{side} {list(sides.values()).count(side)}" for side in dict.fromkeys(sides.values()))
         raise BadInput(

@@ -1,4 +1,4 @@
-"""Whether a run of `medcl segment train` can be applied, and to what."""
+"""Which runs have a segmentation network, whether it can be applied, and to what."""
 
 from __future__ import annotations
 
@@ -7,12 +7,43 @@ from typing import TYPE_CHECKING
 
 from medcl.study.errors import BadInput
 from medcl.study.folder import Study
+from medcl.study.runs import Run
+from medcl.workflows.finished_run import finished_run
 
 if TYPE_CHECKING:
     from medcl.evaluation.saved_segmenter import SavedSegmenter
 
-KIND = "segment"
-"""Of the runs of `medcl segment train`."""
+KINDS = ("segment", "translate")
+"""Of the runs that leave a segmenter: those of `medcl segment train`, and of `medcl translate train --segment`."""
+
+
+def segmenting_run(study: Study | None, name: str | None, option: str = "--run ") -> Run:
+    """The finished run with a segmenter that is named, or the newest one for None.
+
+    Args:
+        study: whose runs/ is looked into first; None outside of a study.
+        name: as the user gave it.
+        option: what stood before the name, for messages.
+
+    Raises:
+        BadInput: there is none, or it is of another kind, not finished, or was trained without --segment.
+    """
+    return finished_run(study, KINDS, name, option, lacks_segmenter)
+
+
+def lacks_segmenter(run: Run) -> str:
+    """Say that a translation was trained without its segmenter, and what to do; "" of a run that has one."""
+    from medcl.evaluation.saved_segmenter import STEM
+
+    asked = run.record.get("options")
+    if run.kind != "translate" or (isinstance(asked, dict) and asked.get("segment")):
+        return ""
+    if (run.path / f"{STEM}.json").is_file():
+        return ""
+    return (
+        f"the run {run.name} was trained without --segment, so it has no segmenter. Train one on what it translates, "
+        f"with `medcl segment train --method translated --translation {run.name}`, or choose another run."
+    )
 
 
 def refuse_unusable(saved: SavedSegmenter, folder: Path) -> None:

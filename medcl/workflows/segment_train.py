@@ -1,7 +1,8 @@
 """`medcl segment train`: a segmentation network from few labelled patients and many unlabelled ones.
 
 The method of Basak et al. (IDEAL, ICASSP 2023): one encoder, two decoders that teach each other on unlabelled images;
-or the labelled images alone. What is joined stands in `workflows/segmentation_training.py`.
+or the labelled images alone. Or a network of another modality, which has no masks, from translated slices (Zeng et al.,
+2023). What is joined stands in `workflows/segment_methods.py`.
 """
 
 from __future__ import annotations
@@ -15,14 +16,19 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 from pydantic import field_validator, model_validator
 
 from medcl.data.label_budget import LabelBudget
-from medcl.networks.registry import NETWORKS
+from medcl.networks.registry import NETWORKS, UNET
 from medcl.study.errors import BadInput
 from medcl.study.runs import Run
-from medcl.workflows.clinical_options import ClinicalOptions
 from medcl.workflows.options import flag, flag_name, split_words
 from medcl.workflows.processes import in_processes
-from medcl.workflows.split_options import SplitOptions
 from medcl.workflows.training_options import TRAINING, TrainingOptions
+from medcl.workflows.translated_options import (
+    NONE,
+    SEEN_BY_GENERATOR,
+    TRANSLATED,
+    TranslatedOptions,
+    method_problems,
+)
 
 if TYPE_CHECKING:
     from medcl.training.dry_run import Forecast
@@ -41,22 +47,27 @@ DECODERS = {"ideal": ["transposed", "bilinear"], "supervised": ["transposed"]}
 log = logging.getLogger("medcl")
 
 
-class SegmentTrainOptions(SplitOptions, ClinicalOptions, TrainingOptions):
+class SegmentTrainOptions(TranslatedOptions, TrainingOptions):
     """Train a segmentation network on the masks of few patients and the images of all.
 
     `medcl segment train --labeled 8 --init-from runs/dense` learns from eight labelled patients and, by two decoders
     that teach each other, from all other training patients. --method supervised takes the labelled ones alone.
+    --method translated --translation RUN learns from masks of one modality to segment another, which has none.
     Classes are named in medcl.toml [labels]. Research use only.
     """
 
     section: ClassVar[str] = "segment.train"
 
-    method: Literal["ideal", "supervised"] = flag(
-        "ideal", "Two decoders that teach each other on unlabelled images, or labelled images alone.", panel=METHOD
+    method: Literal["ideal", "supervised", "translated"] = flag(
+        "ideal",
+        "Two decoders that teach each other on unlabelled images, labelled images alone, or translated slices with the "
+        "masks that they had before.",
+        panel=METHOD,
     )
     network: str | None = flag(
         None,
-        f"The encoder: {_ENCODERS}; that of --init-from, or resnet18.",
+        f"The encoder: {_ENCODERS}; that of --init-from, or resnet18. With --method supervised also {UNET}, which "
+        "--method translated has for slices, to compare with.",
         metavar="NAME",
         panel=METHOD,
     )
@@ -131,6 +142,15 @@ class SegmentTrainOptions(SplitOptions, ClinicalOptions, TrainingOptions):
     gamma: float = flag(0.3, "Largest change of the logarithm of gamma.", ge=0, le=3, panel=AUGMENTATION)
     brightness: float = flag(0.1, "Largest shift of intensities, which lie in [0, 1].", ge=0, le=1, panel=AUGMENTATION)
     contrast: float = flag(0.2, "Largest relative change of contrast.", ge=0, lt=1, panel=AUGMENTATION)
+    curve: float = flag(
+        0.0,
+        "Probability of taking intensities through a random curve, rising or falling.",
+        ge=0,
+        le=1,
+        panel=AUGMENTATION,
+    )
+    sharpness: float = flag(0.0, "Largest sharpening or softening.", ge=0, le=1, panel=AUGMENTATION)
+    elastic: float = flag(0.0, "Largest elastic displacement, in voxels.", ge=0, le=100, panel=AUGMENTATION)
     blur: float = flag(0.0, "Largest standard deviation of the blur, in voxels.", ge=0, le=10, panel=AUGMENTATION)
     noise: float = flag(0.05, "Largest standard deviation of the noise.", ge=0, panel=AUGMENTATION)
 
@@ -143,6 +163,14 @@ class SegmentTrainOptions(SplitOptions, ClinicalOptions, TrainingOptions):
     @classmethod
     def _holds_from_everywhere(cls, path: Path | None) -> Path | None:
         return None if path is None else path.absolute()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _seen_by_the_generator(cls, values: Any) -> Any:
+        """Give a generator slices as it knows them unless told; a resumed run has its own values already."""
+        if not isinstance(values, dict) or values.get("resume") or values.get("method") != TRANSLATED:
+            return values
+        return values if values.get("translation", NONE) == NONE else {**SEEN_BY_GENERATOR, **values}
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -166,12 +194,19 @@ class SegmentTrainOptions(SplitOptions, ClinicalOptions, TrainingOptions):
                     self.method == "supervised" and (self.teacher > 0 or self.mix != "none" or self.confidence > 0),
                 ),
                 (
+                    f"--network {UNET} goes with --method supervised, and without --init-from and --decoders; --method "
+                    "translated has it always.",
+                    self.network == UNET
+                    and (self.method != "supervised" or self.init_from is not None or bool(self.decoders)),
+                ),
+                (
                     "--overwrite replaces the run of --name NAME; it does not go without it, nor with --resume.",
                     self.overwrite and (self.resume or self.name is None),
                 ),
             )
             if wrong
         ]
+        problems += method_problems(self, self.method, self.resume)
         for look in (self.settings, lambda: self.labeled is None or LabelBudget.parse(self.labeled)):
             try:
                 look()
@@ -189,6 +224,8 @@ class SegmentTrainOptions(SplitOptions, ClinicalOptions, TrainingOptions):
     @property
     def stem(self) -> str:
         """The telling start of a run's name, such as ideal-8."""
+        if self.method == TRANSLATED:
+            return f"{TRANSLATED}-{NONE}" if self.translation == NONE else TRANSLATED
         return f"{self.method}-{self.labeled.replace('%', 'pc').replace(' ', '')}" if self.labeled else self.method
 
 
@@ -225,39 +262,39 @@ def segment_train(options: SegmentTrainOptions) -> SegmentTrained:
 def _segment_train(options: SegmentTrainOptions) -> SegmentTrained:
     """What one process does; of several the first one keeps the run folder."""
     from medcl.training.distributed import is_main
-    from medcl.workflows.segmentation_training import INPUTS, build, dry_run_segmentation, prepare, train_segmentation
+    from medcl.workflows.segment_methods import training_of
     from medcl.workflows.training_run import begin_run, failure_recorded, take_up, tell_prepared
 
     started = time.monotonic()
     study, run, options = take_up(KIND, options)
-    prepared = prepare(study, options)
-    tell_prepared(study, prepared.inputs, [*prepared.notes, *_without_effect(options)])
+    training = training_of(study, options)
+    tell_prepared(study, training.inputs, [*training.notes, *_without_effect(options)])
     if options.dry_run:
-        return SegmentTrained(None, None, dry_run_segmentation(prepared, options), time.monotonic() - started)
-    made = build(prepared, options)  # refuses what cannot train before a folder is made or replaced
+        return SegmentTrained(None, None, training.forecast(), time.monotonic() - started)
+    train = training.build()  # refuses what cannot train before a folder is made or replaced
     run = begin_run(
         study,
         KIND,
         options.stem,
         options,
         run,
-        images=prepared.store.entries,
-        device=prepared.device,
-        inputs=prepared.inputs,
-        words=INPUTS,
-        record={"labelled_patients": prepared.labelled},
+        images=training.images,
+        device=training.device,
+        inputs=training.inputs,
+        words=training.words,
+        record={"labelled_patients": training.labelled},
     )
     with failure_recorded(run):
-        result = train_segmentation(prepared, made, options, run)
+        result = train(run)
     seconds = time.monotonic() - started
     if is_main():
-        run.finish(outputs=["segmenter.safetensors", "encoder.safetensors"], seconds=seconds)
+        run.finish(outputs=training.outputs, seconds=seconds)
     return SegmentTrained(run, result, None, seconds)
 
 
 def _without_effect(options: SegmentTrainOptions) -> list[str]:
     """A note when values were given that concern unlabelled images, which --method supervised leaves out."""
-    if options.method == "ideal" or options.resume:
+    if options.method != "supervised" or options.resume:
         return []
     of_unlabelled = ("consistency_weight", "ramp_up", "labeled_share", "unlabeled_from")
     changed = [name for name in of_unlabelled if getattr(options, name) != type(options).model_fields[name].default]

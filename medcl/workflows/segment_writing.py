@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from medcl.study.errors import BadInput
 from medcl.study.label_classes import LabelClass
 from medcl.workflows.pool import behind
+from medcl.workflows.segment_folder import mask_folder
 
 if TYPE_CHECKING:
     from medcl.imaging.volume import Volume
@@ -59,14 +60,8 @@ class MaskWriter:
             BadInput: naming every file that would be lost.
         """
         jobs = list(jobs)
-        kept = {path.resolve() for path in [*(job.source.image for job in jobs), *others]}
         targets = [make(job.names["case"]) for job in jobs for make in (self.target, self.seg_target)]
-        lost = [str(path) for path in targets if path.resolve() in kept]
-        if lost:
-            raise BadInput(
-                f"The masks would be written over files that are read ({', '.join(lost[:5])}): give another folder "
-                "with --out."
-            )
+        mask_folder(self.folder).refuse_inputs(jobs, others, targets)
 
     def written(self, masks: Iterable[PredictedMask], threads: int) -> Iterator[tuple[PredictedMask, tuple[str, ...]]]:
         """Yield each mask once its files are there, or with the problems of the image.

@@ -9,36 +9,28 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 
 from medcl.data.augmentation import Augmentation
-from medcl.data.labelled_patients import LabelledPatients, choose_labelled_patients
+from medcl.data.labelled_patients import choose_labelled_patients
 from medcl.data.loader import Loader
 from medcl.data.samples import Samples, build_samples
 from medcl.data.segmentation_options import SegmentationTaskOptions
 from medcl.data.segmentation_task import SegmentationTask
 from medcl.data.source import TaskSource
-from medcl.evaluation.saved_segmenter import STEM
+from medcl.evaluation.saved_segmenter import STEM, unet_architecture
 from medcl.imaging.store import VolumeStore
 from medcl.methods.ideal import Ideal, IdealOptions
 from medcl.networks.feature_maps import MAP_STRIDES
-from medcl.networks.registry import DEFAULT_NETWORK
-from medcl.networks.segmenter import build_segmenter
+from medcl.networks.registry import DEFAULT_NETWORK, UNET
+from medcl.networks.segmenter import Segmenter, build_segmenter
+from medcl.networks.unet import UNet
 from medcl.study.errors import BadInput
 from medcl.study.folder import Study
-from medcl.study.label_classes import (
-    LabelClass,
-    classes_to_json,
-    read_label_classes,
-    refuse_unknown_values,
-    unnamed_classes,
-)
+from medcl.study.label_classes import LabelClass, classes_to_json
 from medcl.study.leakage import check_images
 from medcl.study.runs import Run
 from medcl.study.splits import Splits
@@ -50,6 +42,7 @@ from medcl.training.randomness import seed_everything
 from medcl.training.result import TrainingResult
 from medcl.workflows.clinical_options import read_options_cohort
 from medcl.workflows.device_cache import cache_bytes
+from medcl.workflows.mask_classes import classes_of_masks
 from medcl.workflows.split_options import split_notes, split_patients
 from medcl.workflows.starting_weights import refuse_leaking_weights
 from medcl.workflows.training_folder import train_in
@@ -121,7 +114,7 @@ def prepare(study: Study, options: SegmentTrainOptions) -> PreparedSegmentation:
         refuse_leaking_weights(options.init_from, study, store, sides)
     samples = build_samples(store, cohort, sides)
     chosen = choose_labelled_patients(samples, options.labeled, options.labeled_patients, seed=options.seed)
-    classes, notes = _classes(study, store, sides, chosen)
+    classes, notes = classes_of_masks(study, store, sides, chosen.patients)
     return PreparedSegmentation(
         store=store,
         splits=splits,
@@ -164,7 +157,7 @@ def build(prepared: PreparedSegmentation, options: SegmentTrainOptions) -> MadeS
     method = _method(prepared, options, task)
     loader = Loader(
         samples,
-        _augmentation(options),
+        augmentation_of(options),
         seed=options.seed,
         device=prepared.device,
         workers=options.workers,
@@ -191,6 +184,10 @@ def train_segmentation(
     if is_main():
         epoch = restore_best(made.method, result.best)
         card = {**_card(prepared, options), "run": run.name, "epoch": epoch}
+        if prepared.network == UNET:
+            unet = unet_architecture(prepared.samples.size, len(prepared.classes) + 1, options.widths, deep=0)
+            export_encoder(made.method.kept, run.path, {**card, "architecture": unet}, STEM)
+            return result
         architecture = _architecture(prepared)
         export_encoder(made.method.encoder, run.path, {**card, "architecture": architecture})
         network = {"classes": len(prepared.classes) + 1, "decoders": options.chosen_decoders}
@@ -204,48 +201,22 @@ def dry_run_segmentation(prepared: PreparedSegmentation, options: SegmentTrainOp
     return dry_run(made.method, made.source, options.settings(), device=prepared.device, options={})
 
 
-def _classes(
-    study: Study, store: VolumeStore, sides: dict[str, str], chosen: LabelledPatients
-) -> tuple[list[LabelClass], list[str]]:
-    """What the masks hold, as declared or, without a declaration, as found; nothing of test patients is looked at."""
-    used = [entry for entry in store.entries if entry.label_file and sides.get(entry.patient) == "val"]
-    labelled = [entry for entry in store.entries if entry.label_file and entry.patient in chosen.patients]
-    found: Counter[int] = Counter()
-    of_labelled: Counter[int] = Counter()
-    declared, notes = read_label_classes(study), []
-    for entry in [*labelled, *used]:
-        counts = _counts(store.labels(entry))
-        if declared:
-            refuse_unknown_values(counts, declared, f"The mask of {entry.case}")
-        found.update(counts)
-        if entry.patient in chosen.patients:
-            of_labelled.update(counts)
-    classes = declared or unnamed_classes(value for value in found if value)
-    if not classes:
-        raise BadInput("The masks of the labelled patients hold nothing but background (0).")
-    if not declared:
-        told = ", ".join(str(each.value) for each in classes)
-        notes.append(f"Label values found: {told}. Name them in the table [labels] of medcl.toml.")
-    _refuse_missing(classes, of_labelled, chosen.patients)
-    return classes, notes
-
-
-def _counts(labels: np.ndarray[Any, Any] | None) -> Counter[int]:
-    assert labels is not None
-    values, counts = np.unique(labels, return_counts=True)
-    return Counter(dict(zip(values.tolist(), counts.tolist(), strict=True)))
-
-
-def _refuse_missing(classes: Sequence[LabelClass], found: Counter[int], patients: Sequence[str]) -> None:
-    missing = [each for each in classes if not found[each.value]]
-    if missing:
-        told = ", ".join(f"{each.value} ({each.name})" for each in missing)
-        people = "labelled patient" if len(patients) == 1 else f"{len(patients)} labelled patients"
-        raise BadInput(
-            f"{len(classes)} label classes are declared, and the masks of the {people} hold "
-            f"{len(classes) - len(missing)} of them: nothing is labelled {told}. Label patients who show them, or take "
-            "them out of the table [labels] of medcl.toml."
-        )
+def augmentation_of(options: SegmentTrainOptions) -> Augmentation:
+    """What may happen to an image, whatever the method."""
+    return Augmentation(
+        flip_probability=options.flip,
+        affine_probability=options.affine,
+        rotation_degrees=options.rotation,
+        scale=options.scaling,
+        blur_sigma=options.blur,
+        noise_sd=options.noise,
+        gamma=options.gamma,
+        brightness=options.brightness,
+        contrast=options.contrast,
+        sharpness=options.sharpness,
+        elastic=options.elastic,
+        curve_probability=options.curve,
+    )
 
 
 def _network_of(options: SegmentTrainOptions) -> str:
@@ -257,9 +228,12 @@ def _network_of(options: SegmentTrainOptions) -> str:
 
 
 def _method(prepared: PreparedSegmentation, options: SegmentTrainOptions, task: SegmentationTask) -> Ideal:
-    segmenter = build_segmenter(
-        prepared.network, prepared.samples.size, len(prepared.classes) + 1, options.chosen_decoders
-    )
+    size, classes = prepared.samples.size, len(prepared.classes) + 1
+    segmenter: Segmenter | UNet
+    if prepared.network == UNET:
+        segmenter = UNet(size, classes, options.widths)
+    else:
+        segmenter = build_segmenter(prepared.network, size, classes, options.chosen_decoders)
     if options.init_from is not None:
         _load_encoder(segmenter.encoder, options, prepared)
     if options.compile:
@@ -295,20 +269,6 @@ def _load_encoder(encoder: torch.nn.Module, options: SegmentTrainOptions, prepar
             f"{here}, or choose other volumes with --preprocessed."
         )
     load_encoder_weights(encoder, options.init_from, _architecture(prepared))
-
-
-def _augmentation(options: SegmentTrainOptions) -> Augmentation:
-    return Augmentation(
-        flip_probability=options.flip,
-        affine_probability=options.affine,
-        rotation_degrees=options.rotation,
-        scale=options.scaling,
-        blur_sigma=options.blur,
-        noise_sd=options.noise,
-        gamma=options.gamma,
-        brightness=options.brightness,
-        contrast=options.contrast,
-    )
 
 
 def _refuse_small_batches(task: SegmentationTask, size: tuple[int, int, int]) -> None:

@@ -11,14 +11,15 @@ from hypothesis import given
 from imaging_phantoms import QUICK, positions, random_affine, save, seeds, stored_positions
 from scipy import ndimage
 
-from medcl.imaging import restore
+from medcl.imaging import between_grids
+from medcl.imaging.between_grids import EDGE_VOXELS
 from medcl.imaging.canonical import canonical
 from medcl.imaging.fit import crop_or_pad
 from medcl.imaging.nifti import read_nifti
 from medcl.imaging.prepare import prepare
 from medcl.imaging.recipe import Recipe
 from medcl.imaging.resample import resample
-from medcl.imaging.restore import EDGE_VOXELS, restored_classes, restored_labels
+from medcl.imaging.restore import restored_classes, restored_labels
 from medcl.imaging.volume import Volume
 
 ROUNDING_MM = 1e-6
@@ -172,7 +173,7 @@ def test_the_border_of_an_image_is_never_lost_to_rounded_shapes(count: int, spac
 
 def test_a_smaller_edge_would_lose_borders(monkeypatch: pytest.MonkeyPatch) -> None:
     assert EDGE_VOXELS == 0.75
-    monkeypatch.setattr(restore, "EDGE_VOXELS", 0.5)
+    monkeypatch.setattr(between_grids, "EDGE_VOXELS", 0.5)
     with pytest.raises(AssertionError):
         test_the_border_of_an_image_is_never_lost_to_rounded_shapes(10, 4.0)
 
@@ -187,7 +188,7 @@ def test_slabs_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     nearest = restored_labels(labels, (20, 21, 22), original).voxels
     assert once.any()
     assert nearest.any()
-    monkeypatch.setattr(restore, "SLAB_VOXELS", 50)
+    monkeypatch.setattr(between_grids, "SLAB_VOXELS", 50)
     assert np.array_equal(restored_classes(soft, stored, (20, 21, 22), original).voxels, once)
     assert np.array_equal(restored_labels(labels, (20, 21, 22), original).voxels, nearest)
 
@@ -221,7 +222,7 @@ def test_parallel_grids_give_what_the_general_way_gives(
     original[:3, 3] = stored[:3] @ (3.4, 2.8, 2.7, 1) - original[:3, :3] @ (7, 7, 7)
     fast = restored_classes(soft, stored, (15, 14, 16), original).voxels
     assert len(np.unique(fast)) == 3
-    monkeypatch.setattr(restore._Way, "parallel_axes", lambda way, shape: None)
+    monkeypatch.setattr(between_grids.Way, "parallel_axes", lambda way, shape: None)
     assert np.array_equal(restored_classes(soft, stored, (15, 14, 16), original).voxels, fast)
 
 

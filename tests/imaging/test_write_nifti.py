@@ -13,7 +13,7 @@ from imaging_phantoms import random_affine, save
 from medcl.imaging.nifti import read_nifti
 from medcl.imaging.restore import restored_labels
 from medcl.imaging.volume import Volume
-from medcl.imaging.write_nifti import NiftiGrid, write_labels
+from medcl.imaging.write_nifti import NiftiGrid, write_labels, write_values
 from medcl.study.errors import BadInput
 
 FIELDS = ("dim", "pixdim", "qform_code", "sform_code", "quatern_b", "quatern_c", "quatern_d", "qoffset_x", "srow_x")
@@ -102,3 +102,18 @@ def test_what_does_not_fit_is_refused_and_nothing_is_left(tmp_path: Path) -> Non
         NiftiGrid.read(tmp_path / "text.nii")
     with pytest.raises(BadInput, match="cannot be read"):
         NiftiGrid.read(tmp_path / "missing.nii")
+
+
+def test_values_lie_on_the_image_in_full_precision(tmp_path: Path) -> None:
+    image = nibabel.Nifti1Image(np.zeros((4, 5, 6), np.int16), random_affine(5))
+    image.header.set_slope_inter(2.0, -1024)  # how the source's numbers are packed is no matter of the values
+    image.to_filename(tmp_path / "image.nii")
+    grid = NiftiGrid.read(tmp_path / "image.nii")
+    values = Volume(np.random.default_rng(0).normal(-50, 300, grid.shape).astype(np.float32), grid.affine)
+    write_values(tmp_path / "values.nii.gz", values, grid, "medcl translation, HU")
+    again = nibabel.load(tmp_path / "values.nii.gz")
+    assert np.array_equal(again.get_fdata(dtype=np.float32).T, values.voxels)
+    assert np.array_equal(again.affine, nibabel.load(tmp_path / "image.nii").affine)
+    assert again.header["descrip"].item() == b"medcl translation, HU"
+    with pytest.raises(ValueError, match="float64"):
+        write_values(tmp_path / "values.nii", Volume(values.voxels.astype(float), grid.affine), grid, "")

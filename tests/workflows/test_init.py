@@ -24,6 +24,8 @@ from medcl.workflows.pretrain import PretrainOptions
 from medcl.workflows.segment_apply import SegmentApplyOptions
 from medcl.workflows.segment_evaluate import SegmentEvaluateOptions
 from medcl.workflows.segment_train import SegmentTrainOptions
+from medcl.workflows.translate_apply import TranslateApplyOptions
+from medcl.workflows.translate_train import TranslateTrainOptions
 from medcl.workflows.visualize import VisualizeOptions
 
 MODELS = {"preprocess": PreprocessOptions, "pretrain": PretrainOptions, "embed": EmbedOptions}
@@ -31,6 +33,7 @@ MODELS |= {"segment.train": SegmentTrainOptions, "segment.apply": SegmentApplyOp
 MODELS |= {"segment.evaluate": SegmentEvaluateOptions, "visualize": VisualizeOptions}
 MODELS |= {"cluster.train": ClusterTrainOptions, "cluster.apply": ClusterApplyOptions}
 MODELS |= {"cluster.evaluate": ClusterEvaluateOptions}
+MODELS |= {"translate.train": TranslateTrainOptions, "translate.apply": TranslateApplyOptions}
 
 
 def test_a_new_study_is_started(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from medcl.cli.app import main
-from medcl.methods.registry import CLUSTERING_METHODS, METHODS, SEGMENTATION_METHODS
+from medcl.methods.registry import CLUSTERING_METHODS, METHODS, SEGMENTATION_METHODS, TRANSLATION_METHODS
 from medcl.study.folder import Study
 from medcl.study.runs import create_run
 
@@ -39,8 +39,8 @@ def study(tmp_path: Path) -> Study:
 def test_methods_need_no_study(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.chdir(tmp_path)
     rows = as_json(capsys, "methods")
-    assert [row["name"] for row in rows] == [*METHODS, *SEGMENTATION_METHODS, *CLUSTERING_METHODS]
-    assert {row["command"] for row in rows} == {"pretrain", "segment train", "cluster train"}
+    assert [row["name"] for row in rows] == [*METHODS, *TRANSLATION_METHODS, *SEGMENTATION_METHODS, *CLUSTERING_METHODS]
+    assert {row["command"] for row in rows} == {"pretrain", "translate train", "segment train", "cluster train"}
     assert all(row["title"] and row["paper"] and row["needs"] for row in rows)
     assert "simclr" in run(capsys, "methods")
 

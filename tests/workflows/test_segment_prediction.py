@@ -15,7 +15,7 @@ from medcl.imaging.nifti import read_nifti
 from medcl.imaging.recipe import Recipe
 from medcl.study.errors import BadInput
 from medcl.study.study_cohort import read_study_cohort
-from medcl.workflows.segment_prediction import MaskPredictor, PredictedMask, _ahead, cohort_exams
+from medcl.workflows.segment_prediction import MaskPredictor, PredictedMask, cohort_exams
 from medcl.workflows.segment_run import refuse_unusable
 from tests.workflows.segment_runs import AXES, Made, bright, change_card, make_study, sees_brightness
 
@@ -67,27 +67,3 @@ def test_a_run_that_asks_for_an_unknown_region_is_refused(tmp_path: Path) -> Non
         change_card(made.run, Recipe(size=(1, 32, 32), slices="axial", roi=roi))
         with pytest.raises(BadInput, match=f"the region '{roi}'"):
             refuse_unusable(load_segmenter(made.run, torch.device("cpu")), made.run)
-
-
-def test_one_step_ahead_and_no_more() -> None:
-    begun: list[int] = []
-
-    def items():
-        for number in range(5):
-            begun.append(number)
-            yield number
-
-    results = _ahead(lambda number: number * 10, items())
-    assert next(results) == 0
-    assert begun == [0, 1]
-    assert list(results) == [10, 20, 30, 40]
-
-    def fails(number: int) -> int:
-        if number == 1:
-            raise BadInput("one")
-        return number
-
-    results = _ahead(fails, iter(range(3)))
-    assert next(results) == 0
-    with pytest.raises(BadInput, match="one"):
-        next(results)

@@ -11,11 +11,14 @@ import pytest
 import torch
 
 from medcl.evaluation.saved_segmenter import load_segmenter
+from medcl.networks.unet import UNet
 from medcl.study.errors import BadInput
 from medcl.study.folder import Study
 from medcl.study.label_classes import LabelClass
 from medcl.training.export import export_encoder
+from medcl.workflows.embed import EmbedOptions, embed
 from medcl.workflows.preprocess import PreprocessOptions, preprocess
+from medcl.workflows.segment_apply import SegmentApplyOptions, segment_apply
 from medcl.workflows.segment_train import SegmentTrainOptions, segment_train
 from medcl.workflows.segmentation_training import build, prepare
 from tests.workflows.segmentation_study import SIZE, prepared_study, save
@@ -63,6 +66,23 @@ def test_a_run_leaves_a_network_that_can_be_applied(study: Study) -> None:
     assert (done.run.path / "encoder.safetensors").exists()
     header = (done.run.path / "metrics.csv").read_text().splitlines()[0].split(",")
     assert {"loss_labelled", "loss_unlabelled", "agreement", "dice_1", "dice_2"} <= set(header)
+
+
+def test_a_unet_of_slices_is_trained_to_compare_with(study: Study) -> None:
+    slices = PreprocessOptions(study=study.root, name="slices", slices="axial", slice_size=(32, 32), quality=False)
+    preprocess(slices)
+    unet: dict[str, Any] = {"method": "supervised", "network": "unet", "widths": [4, 8, 8]}
+    done = segment_train(options(study, name="unet", preprocessed="slices", **unet))
+    assert done.run is not None
+    saved = load_segmenter(done.run.path, torch.device("cpu"))
+    assert isinstance(saved.network, UNet)
+    assert saved.card["architecture"]["widths"] == [4, 8, 8]
+    assert not (done.run.path / "encoder.safetensors").exists()
+    assert done.run.record["outputs"] == ["segmenter.safetensors"]
+    applied = segment_apply(SegmentApplyOptions(study=study.root, run="unet", split="all"))
+    assert applied.masks > 0
+    with pytest.raises(BadInput, match="the network of this segmentation is a U-Net"):
+        embed(EmbedOptions(study=study.root, run="unet"))
 
 
 def test_a_resumed_run_is_the_unbroken_one(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -247,6 +267,10 @@ class TestRefusals:
             ({"method": "supervised", "teacher": 0.9}, "need unlabelled images"),
             ({"overwrite": True}, "--overwrite replaces"),
             ({"network": "vit"}, "--network vit"),
+            ({"network": "unet"}, "--network unet goes with --method supervised"),
+            ({"network": "unet", "method": "supervised", "decoders": ["bilinear"]}, "without --init-from and --dec"),
+            ({"network": "unet", "method": "supervised"}, "Preprocess to --size 1 Y X"),
+            ({"widths": [4, 8], "method": "supervised"}, "--widths goes with --method translated"),
             ({"batch_size": 3}, "batch norms need two images of a kind"),
         ],
     )

@@ -96,3 +96,14 @@ def test_weights_of_unknown_origin_are_told(study: Study, tmp_path: Path, caplog
     with caplog.at_level(logging.WARNING, logger="medcl"):
         refuse_leaking_weights(tmp_path, study, store(study), sides("P02"))
     assert "does not tell which images it was trained on" in caplog.text
+
+
+def test_patients_who_validate_count_where_that_is_asked_for(study: Study, tmp_path: Path) -> None:
+    """Those whom the weights were trained on; validating with whom they were validated is fine."""
+    before = run(tmp_path / "a", study, sides("P02", val="P01"))
+    now = sides("P02", val="P03")
+    refuse_leaking_weights(before, study, store(study), now)
+    with pytest.raises(BadInput, match=r"--translation .*: the network in .* would be validated on now \(P03\)"):
+        refuse_leaking_weights(before, study, store(study), now, option="--translation", validation=True)
+    same = sides("P02", val="P01")
+    refuse_leaking_weights(before, study, store(study), same, option="--translation", validation=True)
