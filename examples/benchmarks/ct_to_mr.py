@@ -63,8 +63,8 @@ PAPER: dict[str, Any] = {"segment": True, "first_tap": "input"}
 CHANGES: dict[str, dict[str, Any]] = {
     "stem tap": {"first_tap": "stem"},
     "organ-aware negatives": {"organ_negatives": True},
-    "EMA": {"average": 0.998},
-    "EMA and self-training": {"average": 0.998, "self_training": 0.5},
+    "EMA": {"average": 0.99},
+    "EMA and self-training": {"average": 0.99, "self_training": 0.1},
     "deep supervision": {"deep_supervision": 2},
     "detached": {"detach_translated": True},
 }

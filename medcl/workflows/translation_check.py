@@ -32,6 +32,9 @@ DIGITS = 5
 TARGET_SLICES = 256
 """Of target slices so many, evenly spread, tell the intensities that translations should have."""
 
+TRAINING_IMAGES = 2
+"""Without validation patients so many images of training patients are looked at."""
+
 EVALUATION_SLICES = 16
 
 Floats = NDArray[np.float32]
@@ -91,7 +94,8 @@ def check_translations(
     split = "val" if (domains.source & (samples.splits == "val")).any() else "train"
     target = _target_intensities(domains)
     images = []
-    for case in dict.fromkeys(samples.cases[domains.source & (samples.splits == split)].tolist()):
+    cases = list(dict.fromkeys(samples.cases[domains.source & (samples.splits == split)].tolist()))
+    for case in cases if split == "val" else cases[:TRAINING_IMAGES]:
         rows = np.flatnonzero(domains.source & (samples.cases == case))
         source, labels = read_stack(samples, rows, bool(classes))
         translated = translate_volume(generator, source, batch_size=EVALUATION_SLICES)

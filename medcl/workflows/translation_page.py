@@ -11,6 +11,7 @@ from medcl.figures.translation.hallucination_table import TranslatedImage
 from medcl.figures.translation.page import TranslationPage, write_translation_page
 from medcl.study.image_filter import ImageFilter
 from medcl.study.label_classes import LabelClass
+from medcl.study.plural import counted
 from medcl.study.runs import Run
 from medcl.training.metrics import FILE as METRICS
 from medcl.workflows.translation_check import CheckedImage, TranslationCheck, check_translations, write_check
@@ -73,8 +74,9 @@ def _head(prepared: PreparedTranslation, options: TranslateTrainOptions) -> dict
         "Target": f"{options.target or 'all images'} of preprocessed/{images.target.path.name}",
         "Slices": f"{y} x {x} pixels",
         "Method": told or "translation alone",
-        "Generator": f"{options.filters} filters, {options.blocks} blocks",
-        "Training": f"{options.epochs} epochs, {options.batch_size or 1} slices of each side a step",
+        "Generator": f"{counted(options.filters, 'filter')}, {counted(options.blocks, 'block')}",
+        "Training": f"{counted(options.epochs, 'epoch')}, {counted(options.batch_size or 1, 'slice')} of each side a "
+        "step",
     }
 
 

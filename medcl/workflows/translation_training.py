@@ -27,6 +27,7 @@ from medcl.networks.unet import UNet
 from medcl.study.errors import BadInput
 from medcl.study.folder import Study
 from medcl.study.label_classes import classes_to_json
+from medcl.study.plural import counted
 from medcl.study.runs import Run
 from medcl.training.device import resolve_device
 from medcl.training.distributed import is_main, own_rows, world_size
@@ -99,8 +100,8 @@ def build(prepared: PreparedTranslation, options: TranslateTrainOptions) -> Made
     )
     if task.batch_size % world_size():
         raise BadInput(
-            f"A batch of {task.batch_size} source slices cannot be shared equally among {world_size()} processes. Use "
-            "another --gpus or --nodes, or a --batch-size that they divide."
+            f"A batch of {counted(task.batch_size, 'source slice')} cannot be shared equally among {world_size()} "
+            "processes. Use another --gpus or --nodes, or a --batch-size that they divide."
         )
     seed_everything(options.seed)  # the networks' first weights follow the seed
     method = _method(images, options, task)

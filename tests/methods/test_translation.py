@@ -76,7 +76,7 @@ def losses(made: Translation, given: Batch | None = None) -> dict[str, float]:
     """All that is logged, and the two losses; no optimizer is stepped."""
     found: dict[str, float] = {}
     for step in made.steps(given or batch()):
-        found |= {name: float(value) for name, value in step.logs.items()} | {step.optimizer: float(step.loss)}
+        found |= {name: float(value) for name, value in step.logs.items()} | {step.optimizer: float(step.loss.detach())}
     return found
 
 

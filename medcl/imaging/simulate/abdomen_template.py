@@ -1,8 +1,8 @@
 """The settings that a simulated abdomen study starts with."""
 
 ABDOMEN_COMMANDS = (
-    "medcl preprocess --name ct --hu-window -200 300",
-    "medcl preprocess --name mr --intensity percentile",
+    "medcl preprocess --name ct --only modality=ct --hu-window -200 300",
+    "medcl preprocess --name mr --only modality=mr --intensity percentile",
 )
 """How both modalities are prepared."""
 
@@ -14,7 +14,8 @@ ABDOMEN_SETTINGS = f"""\
 # CT and MR are of different patients and want different intensities, and a store holds one recipe: make one for each.
 #     {ABDOMEN_COMMANDS[0]}
 #     {ABDOMEN_COMMANDS[1]}
-# Each store holds all patients; of the store ct only the CT are of use, of the store mr only the MR.
+# Then: medcl translate train --segment --source modality=ct --target modality=mr --source-preprocessed ct
+#       --target-preprocessed mr
 
 [labels]                     # what the numbers in the masks mean
 1 = {{name = "liver", colour = "#D55E00"}}
