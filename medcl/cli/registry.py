@@ -28,6 +28,13 @@ COMMANDS: dict[str, Command | Group] = {
     "simulate": Command("medcl.cli.simulate", "Write a simulated study with known truth."),
     "preprocess": Command("medcl.cli.preprocess", "Make model-ready volumes of the cohort's images."),
     "pretrain": Command("medcl.cli.pretrain", "Train an encoder contrastively, by a clinical variable for one."),
+    "prompts": Group(
+        "Clinical sentences for each image, by rules that you can read.",
+        {
+            "preview": Command("medcl.cli.prompts_preview", "Print every prompt with the row it came from."),
+            "augment": Command("medcl.cli.prompts_augment", "Let a language model paraphrase the templates, for review."),
+        },
+    ),
     "translate": Group(
         "Make images of one modality look like another's.",
         {

@@ -25,6 +25,7 @@ SHARED_PANEL = "Common"
 SECTIONS = (
     "preprocess",
     "pretrain",
+    *("prompts.preview", "prompts.augment"),
     *("translate.train", "translate.apply"),
     *("segment.train", "segment.apply", "segment.evaluate"),
     *("cluster.train", "cluster.apply", "cluster.evaluate"),

@@ -21,6 +21,8 @@ from medcl.workflows.init import InitOptions, init, settings_template
 from medcl.workflows.options import SECTIONS, TABLES
 from medcl.workflows.preprocess import PreprocessOptions
 from medcl.workflows.pretrain import PretrainOptions
+from medcl.workflows.prompts_augment import PromptsAugmentOptions
+from medcl.workflows.prompts_preview import PromptsPreviewOptions
 from medcl.workflows.segment_apply import SegmentApplyOptions
 from medcl.workflows.segment_evaluate import SegmentEvaluateOptions
 from medcl.workflows.segment_train import SegmentTrainOptions
@@ -33,6 +35,7 @@ MODELS |= {"segment.train": SegmentTrainOptions, "segment.apply": SegmentApplyOp
 MODELS |= {"segment.evaluate": SegmentEvaluateOptions, "visualize": VisualizeOptions}
 MODELS |= {"cluster.train": ClusterTrainOptions, "cluster.apply": ClusterApplyOptions}
 MODELS |= {"cluster.evaluate": ClusterEvaluateOptions}
+MODELS |= {"prompts.preview": PromptsPreviewOptions, "prompts.augment": PromptsAugmentOptions}
 MODELS |= {"translate.train": TranslateTrainOptions, "translate.apply": TranslateApplyOptions}
 
 
