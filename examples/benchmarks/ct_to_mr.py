@@ -55,7 +55,7 @@ SIDES: dict[str, Any] = {
 GEOMETRY: dict[str, Any] = {"affine": 0.8, "rotation": 15.0, "scaling": 0.15, "elastic": 4.0}
 """Of every row."""
 
-INTENSITY: dict[str, Any] = {"gamma": 0.5, "brightness": 0.1, "contrast": 0.3, "noise": 0.05, "curve": 0.8}
+INTENSITY: dict[str, Any] = {"gamma": 0.3, "brightness": 0.1, "contrast": 0.2, "noise": 0.05, "curve": 0.3}
 """What stands in for a generator in the row without one."""
 
 PLAIN: dict[str, Any] = {"gamma": 0.0, "brightness": 0.0, "contrast": 0.0, "noise": 0.0}
@@ -66,6 +66,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "EMA": {"average": 0.99},
     "EMA and self-training": {"average": 0.99, "self_training": 0.1},
     "deep supervision": {"deep_supervision": 2},
+    "the code's weights": {"nce_weight": 0.5, "identity_weight": 0.5},
     "detached": {"detach_translated": True},
 }
 IMPROVED: dict[str, Any] = {**PAPER, "first_tap": "stem", "average": 0.998, "self_training": 0.5}
@@ -166,7 +167,7 @@ def make_study(data: Path, out: Path, scale: Scale) -> Study:
 
 def run_name(method: str, seed: int) -> str:
     """The run of a row and a seed."""
-    return "-".join(part for part in f"{method} seed {seed}".replace("(", "").replace(")", "").replace(",", "").split())
+    return "-".join(part for part in f"{method} seed {seed}".translate(str.maketrans("", "", "(),'")).split())
 
 
 def train_one(study: Study, scale: Scale, method: str, seed: int, **changed: Any) -> None:
