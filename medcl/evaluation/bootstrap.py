@@ -30,6 +30,8 @@ class Interval:
         draws: of the bootstrap, those that counted.
         undefined: draws left out because the score does not exist for them (a constant truth, say).
         patients: how many were drawn from.
+        p: of a difference, two-sided, that it is 0: twice the share of draws on the other side of 0, the value itself
+            counted as a draw (Davison and Hinkley, Bootstrap Methods, 1997); NaN of a score.
     """
 
     value: float
@@ -39,6 +41,7 @@ class Interval:
     draws: int
     undefined: int
     patients: int
+    p: float = float("nan")
 
 
 def bootstrap(
@@ -70,12 +73,15 @@ def bootstrap_difference(
     level: float = LEVEL,
     seed: int = 0,
 ) -> Interval:
-    """The interval of `score(first) - score(second)`, paired: both are scored on the same drawn patients."""
+    """The interval of `score(first) - score(second)`, paired: both are scored on the same drawn patients.
+
+    Patients are drawn, not encoders or probes trained again: it tells of other patients, not of other trainings.
+    """
 
     def difference(rows: npt.NDArray[np.int64]) -> float:
         return score(truth[rows], first[rows]) - score(truth[rows], second[rows])
 
-    return _interval(difference, patients, draws, level, seed)
+    return _interval(difference, patients, draws, level, seed, tested=True)
 
 
 def _interval(
@@ -84,6 +90,7 @@ def _interval(
     draws: int,
     level: float,
     seed: int,
+    tested: bool = False,
 ) -> Interval:
     names, group = np.unique(np.asarray(patients), return_inverse=True)
     if len(names) < 2:
@@ -104,5 +111,11 @@ def _interval(
             "too few patients with differing values to give an interval."
         )
     low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
-    everything = np.arange(len(group))
-    return Interval(statistic(everything), float(low), float(high), level, len(known), draws - len(known), len(names))
+    value = statistic(np.arange(len(group)))
+    p = _two_sided(known) if tested else float("nan")
+    return Interval(value, float(low), float(high), level, len(known), draws - len(known), len(names), p)
+
+
+def _two_sided(differences: npt.NDArray[np.float64]) -> float:
+    fewer = min((differences <= 0).sum(), (differences >= 0).sum())
+    return float(min(1.0, 2 * (fewer + 1) / (len(differences) + 1)))

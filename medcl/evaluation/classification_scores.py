@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from medcl.evaluation.class_predictions import Labels
-from medcl.evaluation.scores import balanced_accuracy
+from medcl.evaluation.scores import auc, balanced_accuracy
 
 
 @dataclass(frozen=True)
@@ -75,10 +75,7 @@ def classification_scores(
 
 
 def _auc(truth: Labels, shares: npt.NDArray[Any], classes: Sequence[str]) -> float:
-    from sklearn.metrics import roc_auc_score
-
     if set(truth.tolist()) != set(classes) or len(classes) < 2:
         return float("nan")
-    # of two classes both areas are the same number
-    columns = [1] if len(classes) == 2 else range(len(classes))
-    return float(np.mean([roc_auc_score(truth == classes[column], shares[:, column]) for column in columns]))
+    place = {name: column for column, name in enumerate(classes)}
+    return auc(np.array([place[name] for name in truth]), shares)

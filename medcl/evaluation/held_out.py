@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from medcl.evaluation.probe import Features, Probe, Values, fit_probe
+from medcl.evaluation.scores import Kind
 from medcl.study.errors import BadInput
 
 Fit = Callable[..., Probe]
@@ -21,7 +22,7 @@ class HeldOut:
 
     Attributes:
         rows: (M,) places of the held-out rows among those given.
-        truth, predicted: (M,) in the target's own unit or classes.
+        truth, predicted: (M,) in the target's own unit or classes; of survival (M, 2), and (M,) log hazards.
         patients: (M,) whose they are.
         probe: what predicted them.
         left_out: rows without a target, in training and held-out parts together.
@@ -41,7 +42,7 @@ def predict_held_out(
     patients: Sequence[str] | Values,
     splits: Sequence[str] | Values,
     *,
-    kind: Literal["numeric", "categorical"] = "numeric",
+    kind: Kind = "numeric",
     held_out: Sequence[str] = ("test",),
     training: Sequence[str] = ("train",),
     fit: Fit = fit_probe,
@@ -51,7 +52,8 @@ def predict_held_out(
 
     Args:
         features: (N, F).
-        target: (N,); NaN (numbers) or None or "" (classes) where missing: such rows are left out and counted.
+        target: (N,), or (N, 2) for survival; NaN (numbers, times) or None or "" (classes) where missing: such rows are
+            left out and counted.
         patients, splits: (N,).
         kind: of the probe.
         held_out, training: which splits are which; validation patients belong to neither unless told.
@@ -70,7 +72,7 @@ def predict_held_out(
             "score of "
             "theirs can be trusted; make the split by patient again (medcl pretrain writes one)."
         )
-    known = ~_missing(target, kind)
+    known = ~missing(target, kind)
     fit_rows = np.flatnonzero(known & np.isin(split, training))
     rows = np.flatnonzero(known & np.isin(split, held_out))
     if not len(fit_rows) or not len(rows):
@@ -81,7 +83,8 @@ def predict_held_out(
     return HeldOut(rows, target[rows], probe.predict(features[rows]), who[rows], probe, left_out)
 
 
-def _missing(target: Values, kind: str) -> npt.NDArray[np.bool_]:
-    if kind == "numeric":
-        return np.asarray(np.isnan(target.astype(np.float64)), dtype=np.bool_)
+def missing(target: Values, kind: Kind) -> npt.NDArray[np.bool_]:
+    """(N,) whether a row has no value of the target; a time without its event, or the other way, is none."""
+    if kind != "categorical":
+        return np.asarray(np.isnan(target.astype(np.float64)).reshape(len(target), -1).any(axis=1), dtype=np.bool_)
     return np.array([value is None or value != value or value == "" for value in target], dtype=np.bool_)

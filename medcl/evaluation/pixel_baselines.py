@@ -15,9 +15,9 @@ import numpy.typing as npt
 from medcl.evaluation.class_predictions import ClassPredictions, Labels
 from medcl.evaluation.cluster_map import map_clusters
 from medcl.evaluation.nearest_neighbours import nearest_neighbours
+from medcl.evaluation.pixel_components import pixel_components
 from medcl.study.errors import BadInput
 
-COMPONENTS = 64
 STARTS = 10
 """Of KMeans; the best is kept."""
 ITERATIONS = 5000
@@ -116,13 +116,12 @@ def _clustered(
 ) -> Baseline:
     """KMeans on the first principal components of all training rows, with classes from the budget rows."""
     from sklearn.cluster import KMeans
-    from sklearn.decomposition import PCA
 
     training, budget, rows = places
-    components = min(COMPONENTS, len(training), pixels.shape[1])
-    pca = PCA(components, random_state=seed).fit(pixels[training])
-    kmeans = KMeans(clusters, n_init=STARTS, random_state=seed).fit(pca.transform(pixels[training]))
-    mapped = map_clusters(kmeans.predict(pca.transform(pixels[budget])), labels[budget], clusters)
-    found = np.asarray(kmeans.predict(pca.transform(pixels[rows])), dtype=np.int64)
+    reduced = pixel_components(pixels, training, seed=seed)
+    components = reduced.shape[1]
+    kmeans = KMeans(clusters, n_init=STARTS, random_state=seed).fit(reduced[training])
+    mapped = map_clusters(kmeans.predict(reduced[budget]), labels[budget], clusters)
+    found = np.asarray(kmeans.predict(reduced[rows]), dtype=np.int64)
     predicted, weighted = (each.predict(found) for each in (mapped, mapped.balanced()))
     return Baseline("KMeans", f"PCA{components} of pixels", predicted, weighted, found, mapped.notes)

@@ -52,6 +52,20 @@ def test_difference_is_paired() -> None:
     assert (found.value, found.low, found.high) == pytest.approx((-0.5, -0.5, -0.5))
 
 
+def test_p_of_a_difference_is_about_the_t_tests() -> None:
+    generator = np.random.default_rng(2)
+    truth, patients = np.zeros(80), np.arange(80).astype(str)
+    first = np.abs(generator.normal(10, 1, size=80))
+    for gain, low, high in ((0.0, 0.2, 1.0), (0.25, 0.0005, 0.06), (2.0, 0.0, 2 / 2001)):
+        noise = generator.normal(size=80)
+        second = first + gain + (noise - noise.mean())
+        found = bootstrap_difference(MAE, truth, first, second, patients)
+        assert low <= found.p <= high
+        assert bootstrap_difference(MAE, truth, second, first, patients).p == found.p
+    assert bootstrap_difference(MAE, truth, first, first, patients, draws=50).p == 1
+    assert np.isnan(bootstrap(MAE, truth, first, patients, draws=50).p)
+
+
 def test_options_change_the_interval_and_the_seed_repeats_it() -> None:
     truth, predicted = np.random.default_rng(0).normal(size=(2, 30))
     patients = np.arange(30).astype(str)

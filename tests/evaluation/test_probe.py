@@ -9,7 +9,7 @@ import pytest
 from sklearn.linear_model import RidgeCV
 
 from medcl.evaluation.held_out import predict_held_out
-from medcl.evaluation.probe import ALPHAS, Probe, fit_probe
+from medcl.evaluation.probe import ALPHAS, NEIGHBOURS, Probe, fit_probe
 from medcl.evaluation.scores import SCORES
 from medcl.study.errors import BadInput
 
@@ -164,3 +164,56 @@ def test_what_cannot_be_probed_is_refused() -> None:
     rare[:3] = "b"
     with pytest.raises(BadInput, match="at least 2 training patients of every class"):
         fit_probe(features, rare, PATIENTS, kind="categorical")
+    with pytest.raises(BadInput, match="there is no such probe; choose from linear, knn"):
+        fit_probe(features, target, PATIENTS, method="tree")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", ["numeric", "categorical"])
+def test_nearest_neighbours_follow_what_is_no_straight_line(kind: str) -> None:
+    features = np.random.default_rng(0).uniform(-1, 1, size=(120, 1))
+    curve = np.abs(features[:, 0])
+    target = curve if kind == "numeric" else np.where(curve > 0.5, "far", "near")
+    score = SCORES["r2" if kind == "numeric" else "balanced_accuracy"]
+    near, straight = (
+        predict_held_out(features, target, PATIENTS, SPLITS, kind=kind, method=method)  # type: ignore[arg-type]
+        for method in ("knn", "linear")
+    )
+    assert score(near.truth, near.predicted) > 0.8 > score(straight.truth, straight.predicted)
+    assert near.probe.penalty in NEIGHBOURS
+    assert near.probe.method == "knn"
+
+
+def test_the_number_of_neighbours_is_chosen_with_patients_kept_together() -> None:
+    def neighbours(features: np.ndarray, target: np.ndarray, who: np.ndarray) -> float:
+        return 1000 if fit_probe(features, target, who, method="knn").penalty > 3 else 0
+
+    assert_patients_are_kept_together(neighbours)
+    with pytest.raises(AssertionError):
+        assert_patients_are_kept_together(lambda x, y, who: neighbours(x, y, np.arange(len(who))))
+
+
+def test_no_more_neighbours_than_the_inner_parts_have_rows() -> None:
+    features, target = cohort()
+    assert fit_probe(features[:12], target[:12], PATIENTS[:12], method="knn").penalty <= 9
+
+
+def test_again_keeps_the_penalty_and_takes_many_targets_at_once() -> None:
+    features, target = cohort(noise=5)
+    probe = fit_probe(features, target, PATIENTS)
+    many = probe.again(features, np.stack([target, -target], axis=1))
+    np.testing.assert_allclose(many.predict(features)[:, 0], probe.predict(features))
+    np.testing.assert_allclose(many.predict(features)[:, 1], -probe.predict(features))
+    assert many.penalty == probe.penalty
+    assert probe.predict(features).ndim == 1
+
+
+def test_classes_told_apart_easily_are_given_shares_that_say_so() -> None:
+    """By accuracy alone the strongest penalty would do as well, with shares that differ by a hair."""
+    who = np.arange(80).astype(str)
+    features = np.random.default_rng(0).normal(size=(80, 3))
+    features[:, 0] += np.where(np.arange(80) < 40, 5, -5)
+    target = np.where(np.arange(80) < 40, "a", "b")
+    probe = fit_probe(features, target, who, kind="categorical")
+    shares = probe.shares(features, np.array(["a", "b", "c"]))
+    assert shares[:40, 0].min() > 0.9 < shares[40:, 1].min()
+    assert not shares[:, 2].any()
