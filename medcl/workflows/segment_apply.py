@@ -16,6 +16,7 @@ from medcl.study.folder import Study
 from medcl.study.plural import counted
 from medcl.study.runs import Run
 from medcl.study.segmentations import NEW, Segmentation, write_segmentations
+from medcl.workflows.applied_study import applied_study
 from medcl.workflows.known_patients import KnownPatients
 from medcl.workflows.options import Options, flag
 from medcl.workflows.segment_folder import call_ended, make_room
@@ -136,7 +137,7 @@ def segment_apply(options: SegmentApplyOptions) -> SegmentApplied:
     from medcl.workflows.segment_writing import MaskWriter
 
     started = time.monotonic()
-    study = _study(options)
+    study = applied_study(options.study, options.files, options.run, options.out, "masks")
     device = resolve_device(options.device)
     run = segmenting_run(study, options.run)
     own = knows_patients(run, study)
@@ -192,22 +193,6 @@ def segment_apply(options: SegmentApplyOptions) -> SegmentApplied:
         left_out_told=told,
         seconds=time.monotonic() - started,
     )
-
-
-def _study(options: SegmentApplyOptions) -> Study | None:
-    """The study; None where files, run and output are all told and there is none."""
-    try:
-        return Study.find(options.study)
-    except BadInput:
-        if options.study is not None or not options.files or (options.run is None and options.out is None):
-            raise
-        if options.run is not None and options.out is not None:
-            return None
-        missing = "--run FOLDER, the run" if options.run is None else "--out DIR, where the masks go"
-        raise BadInput(
-            f"{Path.cwd()} is no study folder: give {missing} (outside of a study files need both --run and --out), or "
-            "the study with --study DIR."
-        ) from None
 
 
 def _images(
