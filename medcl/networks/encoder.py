@@ -17,6 +17,7 @@ from typing import Any, Literal, cast
 import torch
 from torch import Tensor, nn
 
+from medcl.networks.clip_resnet import CLIP_BLOCKS, ClipResnet
 from medcl.networks.conv_encoder import ConvEncoder
 from medcl.networks.padding import pad_by_hand
 from medcl.networks.registry import NETWORKS
@@ -82,6 +83,9 @@ def build_encoder(name: str, size: Size, channels: int = 1, token: Literal["mean
         return Encoder(network, features, size)
     if name == "conv3":
         return Encoder(ConvEncoder(size, channels=channels, features=features), features, size)
+    if name in CLIP_BLOCKS:
+        clip = ClipResnet(size, blocks=CLIP_BLOCKS[name], channels=channels, features=features)
+        return Encoder(clip, features, size)
     return Encoder(_resnet(name, flat=size[0] == 1, channels=channels), features, size)
 
 

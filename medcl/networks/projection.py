@@ -26,7 +26,7 @@ class Projection(nn.Module):
 
     Args:
         features: F.
-        hidden: width between the two linear layers; several widths for as many layers more.
+        hidden: width between the two linear layers; several widths for as many layers more, () for one linear layer.
         out: length of an embedding.
         dropout: share of entries dropped after each linear layer while training, in [0, 1).
     """
@@ -40,7 +40,7 @@ class Projection(nn.Module):
         self.out = out
         self.dropout = dropout
         layers: list[nn.Module] = []
-        for before, width in zip((features, *self.hidden[:-1]), self.hidden, strict=True):
+        for before, width in zip((features, *self.hidden), self.hidden, strict=False):
             layers += [nn.Linear(before, width), nn.Dropout(dropout), nn.ReLU()]
         last = nn.Linear((features, *self.hidden)[-1], out)
         self.layers = nn.Sequential(*layers, last, nn.Dropout(dropout))

@@ -78,3 +78,13 @@ def test_its_shape_builds_it_again_after_a_file(hidden: int | tuple[int, ...]) -
     features = torch.randn(3, 16)
     assert torch.equal(again(features), head(features))
     assert again.shape == head.shape
+
+
+def test_without_hidden_widths_it_is_linear() -> None:
+    torch.manual_seed(0)
+    head = Projection(5, hidden=(), out=3, dropout=0.0)
+    assert sum(isinstance(module, torch.nn.Linear) for module in head.modules()) == 1
+    features = torch.randn(4, 5)
+    linear = features @ head.layers[0].weight.T + head.layers[0].bias
+    torch.testing.assert_close(head(features), linear / linear.norm(dim=1, keepdim=True))
+    assert Projection(**head.shape).state_dict().keys() == head.state_dict().keys()
