@@ -32,8 +32,8 @@ DIGITS = 5
 TARGET_SLICES = 256
 """Of target slices so many, evenly spread, tell the intensities that translations should have."""
 
-TRAINING_IMAGES = 2
-"""Without validation patients so many images of training patients are looked at."""
+TRAINING_IMAGES, TRAINING_SLICES = 2, 16
+"""Without validation patients so many images of training patients are looked at, and of each so many slices."""
 
 EVALUATION_SLICES = 16
 
@@ -97,6 +97,8 @@ def check_translations(
     cases = list(dict.fromkeys(samples.cases[domains.source & (samples.splits == split)].tolist()))
     for case in cases if split == "val" else cases[:TRAINING_IMAGES]:
         rows = np.flatnonzero(domains.source & (samples.cases == case))
+        if split == "train":
+            rows = _evenly(rows, TRAINING_SLICES)
         source, labels = read_stack(samples, rows, bool(classes))
         translated = translate_volume(generator, source, batch_size=EVALUATION_SLICES)
         images.append(
@@ -147,8 +149,12 @@ def write_check(folder: Path, check: TranslationCheck, classes: Sequence[LabelCl
 def _target_intensities(domains: Domains) -> Floats:
     """Some training slices of the target."""
     rows = np.flatnonzero(~domains.source & (domains.samples.splits == "train"))
-    chosen = rows[np.unique(np.linspace(0, len(rows) - 1, min(len(rows), TARGET_SLICES)).astype(int))]
-    return read_stack(domains.samples, chosen, masks=False)[0]
+    return read_stack(domains.samples, _evenly(rows, TARGET_SLICES), masks=False)[0]
+
+
+def _evenly(rows: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    """At most so many of the rows, evenly spread."""
+    return rows[np.unique(np.linspace(0, len(rows) - 1, min(len(rows), most)).astype(int))]
 
 
 def _target_means(domains: Domains, classes: Sequence[LabelClass]) -> dict[str, float]:
