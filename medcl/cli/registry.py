@@ -32,7 +32,9 @@ COMMANDS: dict[str, Command | Group] = {
         "Clinical sentences for each image, by rules that you can read.",
         {
             "preview": Command("medcl.cli.prompts_preview", "Print every prompt with the row it came from."),
-            "augment": Command("medcl.cli.prompts_augment", "Let a language model paraphrase the templates, for review."),
+            "augment": Command(
+                "medcl.cli.prompts_augment", "Let a language model paraphrase templates, for review."
+            ),
         },
     ),
     "translate": Group(
@@ -59,5 +61,6 @@ COMMANDS: dict[str, Command | Group] = {
         },
     ),
     "embed": Command("medcl.cli.embed", "Write the encoder's features of every image as a table."),
+    "evaluate": Command("medcl.cli.evaluate", "Tell how well features predict a variable, beside baselines."),
     "visualize": Command("medcl.cli.visualize", "Draw the features as a page, coloured by a variable."),
 }

@@ -110,6 +110,9 @@ DENSE_VIEWS = Augmentation(
 )
 """Views for dense contrastive pretraining (ours; Basak et al., ICASSP 2023, give none). The crop does the scaling."""
 
+PROMPT_VIEWS = Augmentation(blur_probability=0.5, noise_probability=0.5, gamma_probability=0.5, gamma=0.3)
+"""Views beside clinical prompts (Milecki et al., MIDL 2023): flip, affine, blur, noise and gamma, each as often."""
+
 CLUSTER_VIEWS = Augmentation(
     flip_probability=0.5,
     affine_probability=0.5,

@@ -15,6 +15,8 @@ IN_BATCH_STEPS = 21
 """21 steps of 96 images are 2,016 passes an epoch, a tenth of the 20,000 of 10,000 explicit pairs."""
 DENSE_BATCH = 32
 """Images of a dense step (ours; Basak et al., ICASSP 2023, give none)."""
+PROMPT_BATCH = 88
+"""Images of a step beside their prompts (Milecki et al., MIDL 2023)."""
 CLUSTER_BATCH = 512
 """Images of a clustering step (ours; Ferrante et al., 2023, want large batches and give no number)."""
 VALIDATION_IMAGES = 960
@@ -28,8 +30,8 @@ class TaskOptions:
     Attributes:
         seed: of everything that is drawn.
         epochs: of the run; the stages of a curriculum share them equally.
-        batch_size: pairs (sampled) or images (in-batch, simclr, dense, cluster) of a step; None is 48, or 96 in-batch,
-            32 dense and 512 cluster (ours).
+        batch_size: pairs (sampled) or images (in-batch, simclr, dense, prompts, cluster) of a step; None is 48, 88
+            for prompts, or 96 in-batch, 32 dense and 512 cluster (ours).
         pairs: explicit pairs an epoch; for simclr the images an epoch, so that both make as many passes.
         positive_share: of the pairs, and weight of the positives in-batch.
         steps: in-batch steps an epoch (ours).

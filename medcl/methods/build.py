@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -10,10 +11,14 @@ from medcl.losses.in_batch_pairs import PAPER_POSITIVE_SHARE
 from medcl.losses.nt_xent import BASELINE_TEMPERATURE
 from medcl.methods.dense import Dense, DenseOptions
 from medcl.methods.pair_contrast import PairContrast
+from medcl.methods.prompt_texts import PromptTexts
+from medcl.methods.prompts import PromptContrast, PromptOptions
 from medcl.methods.simclr import Simclr
 from medcl.networks.encoder import build_encoder
 from medcl.networks.projection import DROPOUT, Projection
 from medcl.networks.registry import DEFAULT_NETWORK
+from medcl.networks.text_encoder import build_text_encoder
+from medcl.networks.text_space import TextSpace
 from medcl.study.errors import BadInput
 
 
@@ -30,6 +35,7 @@ class MethodOptions:
         temperature: of NT-Xent or the dense loss; None is the method's own.
         micro_batch: images that go through the encoder at a time; None is all.
         dense: of the method dense; its temperature is the one above.
+        prompts: of the method prompts.
 
     Raises:
         BadInput: naming every value that cannot be used.
@@ -43,6 +49,7 @@ class MethodOptions:
     temperature: float | None = None
     micro_batch: int | None = None
     dense: DenseOptions = field(default_factory=DenseOptions)
+    prompts: PromptOptions = field(default_factory=PromptOptions)
 
     def __post_init__(self) -> None:
         temperature_fits = self.temperature is None or self.temperature > 0
@@ -66,7 +73,7 @@ def build_method(
     """Return the method of `--method` and `--pairs` with freshly initialised networks.
 
     Args:
-        method: variable, patient, simclr or dense.
+        method: variable, patient, simclr or dense; `build_prompt_method` makes the method prompts.
         pairs: of variable and patient.
         size: (z, y, x) of the images in voxels.
         images: of a simclr or dense batch.
@@ -96,5 +103,42 @@ def build_method(
         pairs=pairs,
         margin=options.margin,
         positive_share=options.positive_share,
+        micro_batch=options.micro_batch,
+    )
+
+
+def build_prompt_method(
+    size: tuple[int, int, int], texts: Sequence[str], vocabulary: Sequence[str], images: int, options: MethodOptions
+) -> PromptContrast:
+    """Return the method prompts with freshly initialised networks, and the text encoder as it was asked for.
+
+    Args:
+        size: (z, y, x) of the images in voxels.
+        texts: prompts by their places.
+        vocabulary: texts whose words a text encoder that starts from nothing knows; those of `texts` among them.
+        images: of a batch.
+        options: of the method.
+
+    Raises:
+        BadInput: the images are too small for the network, there is no such text encoder or it does not read the
+            texts, or its options do not fit it.
+    """
+    chosen = options.prompts
+    encoder = build_encoder(options.network, size, token=options.token)
+    width = chosen.text_width or encoder.features
+    projection = Projection(encoder.features, hidden=(), out=width, dropout=options.dropout)
+    text_encoder = build_text_encoder(
+        chosen.text_encoder,
+        frozen_layers=chosen.frozen_layers,
+        pooling=chosen.text_pooling,
+        texts=vocabulary,
+        download=chosen.download,
+    )
+    return PromptContrast(
+        encoder,
+        projection,
+        PromptTexts(TextSpace(text_encoder, width), texts),
+        images=images,
+        options=chosen,
         micro_batch=options.micro_batch,
     )

@@ -12,6 +12,10 @@ IDEAL_PAPER = (
     "Basak et al., IDEAL: improved dense local contrastive learning for semi-supervised medical image segmentation, "
     "ICASSP 2023"
 )
+PROMPTS_PAPER = (
+    "Milecki et al., MEDIMP: 3D medical images and clinical prompts for renal transplant representation learning, "
+    "MIDL 2023"
+)
 CLUSTERING_PAPER = (
     "Ferrante et al., Contrastive learning for unsupervised medical image clustering and reconstruction, 2023"
 )
@@ -79,6 +83,19 @@ METHODS: dict[str, MethodDescription] = {
             "dense_momentum",
         ),
         defaults={"temperature": 0.1},
+    ),
+    "prompts": MethodDescription(
+        title="an image and the clinical prompt that its row of the table gives attract, other prompts repel",
+        paper=PROMPTS_PAPER,
+        needs="clinical variables that the rules of prompts.toml name",
+        options=("rules", "text_encoder", "frozen_layers", "text_pooling", "text_width", "targets", "download"),
+        defaults={
+            "epochs": 200,
+            "optimizer": "adam",
+            "lr": 1e-4,
+            "weight_decay": 0.2,
+            "dropout": 0.0,
+        },
     ),
 }
 

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
-from medcl.data.augment import Augmentation
+from medcl.data.augmentation import PROMPT_VIEWS, Augmentation
 from medcl.data.loader import Loader
 from medcl.data.plan import Task
+from medcl.data.prompt_task import PromptTask
 from medcl.data.samples import Samples, build_samples
 from medcl.data.source import TaskSource
 from medcl.data.task_options import TaskOptions
@@ -24,6 +25,7 @@ from medcl.imaging.store import VolumeStore
 from medcl.methods.build import MethodOptions, build_method
 from medcl.methods.dense import Dense, DenseOptions
 from medcl.methods.pair_contrast import PairContrast
+from medcl.methods.prompts import PromptContrast
 from medcl.methods.simclr import Simclr
 from medcl.networks.dense_head import DenseHead
 from medcl.study.cohort import Cohort
@@ -41,6 +43,14 @@ from medcl.training.randomness import seed_everything
 from medcl.training.result import TrainingResult
 from medcl.workflows.clinical_options import read_options_cohort
 from medcl.workflows.device_cache import cache_bytes
+from medcl.workflows.prompt_training import (
+    PROMPTS,
+    ReadPrompts,
+    export_text_side,
+    prompt_method,
+    prompt_options,
+    read_prompts,
+)
 from medcl.workflows.split_options import split_notes, split_patients
 from medcl.workflows.starting_weights import refuse_leaking_weights
 from medcl.workflows.training_folder import train_in
@@ -61,6 +71,7 @@ class Prepared:
         notes: what the user should know before the training starts.
         inputs: hashes of what goes in, for run.json.
         micro_batch: images that pass the encoder at a time; None is all (see `settle_micro_batch`).
+        prompts: of --method prompts; None of the others.
     """
 
     study: Study
@@ -71,6 +82,7 @@ class Prepared:
     notes: list[str]
     inputs: dict[str, str]
     micro_batch: int | None = None
+    prompts: ReadPrompts | None = None
 
     @property
     def folds(self) -> list[int | None]:
@@ -88,7 +100,7 @@ class Fold:
 
     samples: Samples
     task: Task
-    method: PairContrast | Simclr | Dense
+    method: PairContrast | Simclr | Dense | PromptContrast
     source: TaskSource
 
 
@@ -108,6 +120,9 @@ def prepare(study: Study, options: PretrainOptions) -> Prepared:
     if options.variable is not None:
         variable = cohort.variable(options.variable)
         notes += [f"{variable.name}: {note}" for note in variable.notes]
+    prompts = read_prompts(study, cohort, options) if options.chosen_method == PROMPTS else None
+    if prompts is not None:
+        notes += prompts.notes
     if missing := len(cases - stored):
         notes.append(f"{missing} images of cohort.csv are not preprocessed and are left out (`medcl preprocess`).")
     if gone := len(stored - cases):
@@ -125,9 +140,9 @@ def prepare(study: Study, options: PretrainOptions) -> Prepared:
     inputs = {
         "volumes": store.fingerprint(),
         "splits": _digest(splits.frame.to_csv(index=False)),
-        "values": _values(cohort, options),
+        "values": _values(cohort, options) if prompts is None else prompts.fingerprint(),
     }
-    return Prepared(study, store, cohort, splits, device, [*notes, *split_notes(splits)], inputs)
+    return Prepared(study, store, cohort, splits, device, [*notes, *split_notes(splits)], inputs, prompts=prompts)
 
 
 def settle_micro_batch(prepared: Prepared, options: PretrainOptions, resumed: Run | None) -> Prepared:
@@ -174,6 +189,8 @@ def train_fold(prepared: Prepared, options: PretrainOptions, run: Run, fold: int
         export_encoder(made.method.encoder, folder, card)
         head = "dense_head" if isinstance(made.method, Dense) else "projection"
         export_encoder(made.method.embedder.projection, folder, _projection_card(made, run.name), stem=head)
+        if isinstance(made.method, PromptContrast) and prepared.prompts is not None:
+            export_text_side(made.method, prepared.prompts, folder, run.name, epoch)
     return result
 
 
@@ -207,29 +224,13 @@ def build_fold(prepared: Prepared, options: PretrainOptions, fold: int | None) -
         BadInput: the variable, the thresholds, the images' size or the weights cannot be used.
     """
     samples = build_samples(prepared.store, prepared.cohort, prepared.splits.of(fold or 1), options.variable)
-    task = build_task(options.chosen_method, options.pairs, samples, _task_options(options))
-    _refuse_small_batches(task)
-    seed_everything(options.seed)  # the method's first weights follow the seed
-    method = build_method(
-        options.chosen_method,
-        options.pairs,
-        samples.size,
-        getattr(task, "batch_size", 0),
-        MethodOptions(
-            network=options.network,
-            dropout=options.dropout,
-            margin=options.margin,
-            positive_share=options.positive_share,
-            temperature=options.temperature,
-            micro_batch=prepared.micro_batch,
-            dense=_dense_options(options, samples, task),
-        ),
-    )
+    task, method = _task_and_method(prepared, options, samples)
     if options.init_from is not None:
         load_encoder_weights(method.encoder, options.init_from, _architecture(options, samples))
         if isinstance(method, Dense):
             method.restart_keys()
-    augmentation = Augmentation(
+    augmentation = replace(
+        PROMPT_VIEWS if options.chosen_method == PROMPTS else Augmentation(),  # how often each thing happens
         flip_probability=options.flip,
         affine_probability=options.affine,
         rotation_degrees=options.rotation,
@@ -252,6 +253,33 @@ def build_fold(prepared: Prepared, options: PretrainOptions, fold: int | None) -
         cache_bytes=cache_bytes(options.cache, prepared.device),
     )
     return Fold(samples, task, method, TaskSource(task, loader, own_rows))
+
+
+def _task_and_method(
+    prepared: Prepared, options: PretrainOptions, samples: Samples
+) -> tuple[Task, PairContrast | Simclr | Dense | PromptContrast]:
+    """What a fold learns from, and the method with its first weights."""
+    task: Task
+    if prepared.prompts is None:
+        task = build_task(options.chosen_method, options.pairs, samples, _task_options(options))
+    else:
+        task = PromptTask(samples, prepared.prompts.prompts, _task_options(options))
+    _refuse_small_batches(task)
+    seed_everything(options.seed)  # the method's first weights follow the seed
+    chosen = MethodOptions(
+        network=options.network,
+        dropout=options.dropout,
+        margin=options.margin,
+        positive_share=options.positive_share,
+        temperature=options.temperature,
+        micro_batch=prepared.micro_batch,
+        dense=_dense_options(options, samples, task),
+        prompts=prompt_options(options),
+    )
+    if prepared.prompts is not None and isinstance(task, PromptTask):
+        return task, prompt_method(prepared.prompts, task, samples.size, chosen)
+    method = build_method(options.chosen_method, options.pairs, samples.size, getattr(task, "batch_size", 0), chosen)
+    return task, method
 
 
 def _fitting_micro_batch(prepared: Prepared, options: PretrainOptions) -> MicroBatch:
@@ -347,6 +375,8 @@ def _projection_card(made: Fold, run: str) -> dict[str, Any]:
     projection = made.method.embedder.projection
     if isinstance(projection, DenseHead):
         return {"architecture": {"channels": projection.channels, "out": projection.out}, "run": run}
+    if isinstance(made.method, PromptContrast):
+        return {"architecture": projection.shape, "run": run}
     shape = {"features": cast(int, made.method.encoder.features), "out": cast(int, projection.out)}
     return {"architecture": shape, "run": run}
 

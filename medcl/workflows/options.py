@@ -30,6 +30,7 @@ SECTIONS = (
     *("segment.train", "segment.apply", "segment.evaluate"),
     *("cluster.train", "cluster.apply", "cluster.evaluate"),
     "embed",
+    "evaluate",
     "visualize",
 )
 """The commands that have a table in medcl.toml; each is a module beside this one, with "_" for the dot."""

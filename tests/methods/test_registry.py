@@ -11,10 +11,12 @@ import torch
 
 from medcl.data.task_options import TaskOptions
 from medcl.data.tasks import PAIR_TASKS, SAMPLINGS
-from medcl.methods.build import MethodOptions, build_method
+from medcl.methods.build import MethodOptions, build_method, build_prompt_method
 from medcl.methods.dense import DenseOptions
+from medcl.methods.prompts import PromptOptions
 from medcl.methods.registry import CLUSTERING_METHODS, METHODS
 from medcl.study.errors import BadInput
+from medcl.training.settings import TrainingSettings
 
 
 def test_importing_the_registry_imports_no_torch() -> None:
@@ -23,12 +25,17 @@ def test_importing_the_registry_imports_no_torch() -> None:
 
 
 def test_every_method_can_be_built_and_has_its_task() -> None:
-    assert set(METHODS) == {*PAIR_TASKS, "simclr", "dense"}
+    assert set(METHODS) == {*PAIR_TASKS, "simclr", "dense", "prompts"}
     for name, method in METHODS.items():
         assert set(method.pairs) in (set(), set(SAMPLINGS))
         for pairs in method.pairs or ("sampled",):
-            with torch.device("meta"):
-                built = build_method(name, pairs, (8, 16, 16), 4, MethodOptions(network="resnet10"))
+            options = MethodOptions(network="resnet10", prompts=PromptOptions(text_encoder="scratch"))
+            with torch.device("cpu" if name == "prompts" else "meta"):  # texts are put into tokens on the host
+                built = (
+                    build_prompt_method((8, 16, 16), ["low", "high"], ["low", "high"], 4, options)
+                    if name == "prompts"
+                    else build_method(name, pairs, (8, 16, 16), 4, options)
+                )
             assert built.encoder.features == 512
             assert built.collapse_loss > 0
 
@@ -36,10 +43,12 @@ def test_every_method_can_be_built_and_has_its_task() -> None:
 def test_options_that_are_named_exist() -> None:
     known = {field.name for owner in (TaskOptions, MethodOptions) for field in fields(owner)}
     known |= {f"dense_{field.name}" for field in fields(DenseOptions)}
-    elsewhere = {"pairs", "variable", "pairs_per_epoch", "steps_per_epoch", "images_per_epoch", "dense_warmup"}
+    known |= {field.name for field in fields(PromptOptions)}
+    elsewhere = {"pairs", "variable", "pairs_per_epoch", "steps_per_epoch", "images_per_epoch", "dense_warmup", "rules"}
     assert {option for method in METHODS.values() for option in method.options} <= known | elsewhere  # of the command
+    of_trainings = {field.name for field in fields(TrainingSettings)} | {"dropout"}
     for method in METHODS.values():
-        assert set(method.defaults) <= set(method.options)
+        assert set(method.defaults) <= set(method.options) | of_trainings
 
 
 @pytest.mark.parametrize(

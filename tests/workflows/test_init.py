@@ -17,6 +17,7 @@ from medcl.workflows.cluster_apply import ClusterApplyOptions
 from medcl.workflows.cluster_evaluate import ClusterEvaluateOptions
 from medcl.workflows.cluster_train import ClusterTrainOptions
 from medcl.workflows.embed import EmbedOptions
+from medcl.workflows.evaluate import EvaluateOptions
 from medcl.workflows.init import InitOptions, init, settings_template
 from medcl.workflows.options import SECTIONS, TABLES
 from medcl.workflows.preprocess import PreprocessOptions
@@ -36,6 +37,7 @@ MODELS |= {"segment.evaluate": SegmentEvaluateOptions, "visualize": VisualizeOpt
 MODELS |= {"cluster.train": ClusterTrainOptions, "cluster.apply": ClusterApplyOptions}
 MODELS |= {"cluster.evaluate": ClusterEvaluateOptions}
 MODELS |= {"prompts.preview": PromptsPreviewOptions, "prompts.augment": PromptsAugmentOptions}
+MODELS |= {"evaluate": EvaluateOptions}
 MODELS |= {"translate.train": TranslateTrainOptions, "translate.apply": TranslateApplyOptions}
 
 

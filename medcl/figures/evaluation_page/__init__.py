@@ -1,0 +1,1 @@
+"""The page of `medcl evaluate`: scores with intervals beside baselines, and predictions against the truth."""
