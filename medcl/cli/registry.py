@@ -32,9 +32,7 @@ COMMANDS: dict[str, Command | Group] = {
         "Clinical sentences for each image, by rules that you can read.",
         {
             "preview": Command("medcl.cli.prompts_preview", "Print every prompt with the row it came from."),
-            "augment": Command(
-                "medcl.cli.prompts_augment", "Let a language model paraphrase templates, for review."
-            ),
+            "augment": Command("medcl.cli.prompts_augment", "Let a language model paraphrase templates, for review."),
         },
     ),
     "translate": Group(
