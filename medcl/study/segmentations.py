@@ -10,18 +10,15 @@ Paths inside the study are written relative to it, so that a study can be moved;
 
 from __future__ import annotations
 
-import csv
-import datetime
-import io
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import medcl
 from medcl.study.errors import BadInput
-from medcl.study.files import read_json, write_json, write_text
+from medcl.study.files import read_json
 from medcl.study.folder import Study
+from medcl.study.results_table import ResultsTable
 from medcl.study.written_paths import base_of, read_path, written_path
 
 SEGMENTATIONS_FORMAT = 1
@@ -31,8 +28,6 @@ NEW = "new"
 """The split of images that are not of the study, or whose patients the run's own splits do not name."""
 
 SPLITS = ("train", "val", "test", NEW)
-TABLE = "segmentations.csv"
-CARD = "segmentations.json"
 
 
 @dataclass(frozen=True)
@@ -63,6 +58,8 @@ METRICS_FILE, SUMMARY_FILE, PAGE_FILE = "metrics.csv", "metrics.json", "evaluati
 
 COLUMNS = tuple(field.name for field in fields(Segmentation))
 _PATHS = ("image", "truth", "prediction")
+_RESULTS = ResultsTable("segmentations", "segment apply", COLUMNS, SEGMENTATIONS_FORMAT)
+TABLE, CARD = _RESULTS.table, _RESULTS.card
 
 
 def write_segmentations(folder: Path, rows: Iterable[Segmentation], card: Mapping[str, Any]) -> None:
@@ -74,16 +71,11 @@ def write_segmentations(folder: Path, rows: Iterable[Segmentation], card: Mappin
         card: run, run_path, classes, options; format, medcl's version and the moment are added here.
     """
     base = _base(folder)
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for row in rows:
-        writer.writerow(
-            [written_path(getattr(row, name), base) if name in _PATHS else getattr(row, name) for name in COLUMNS]
-        )
-    write_text(folder / TABLE, text.getvalue())
-    written = datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds")
-    write_json(folder / CARD, {"format": SEGMENTATIONS_FORMAT, **card, "medcl": medcl.__version__, "written": written})
+    lines = (
+        [written_path(getattr(row, name), base) if name in _PATHS else getattr(row, name) for name in COLUMNS]
+        for row in rows
+    )
+    _RESULTS.write(folder, lines, card)
 
 
 def read_segmentations(folder: Path) -> tuple[list[Segmentation], dict[str, Any]]:
@@ -94,19 +86,8 @@ def read_segmentations(folder: Path) -> tuple[list[Segmentation], dict[str, Any]
             looked at.
     """
     folder = Path(folder).absolute()
-    if not (folder / CARD).is_file():
-        raise BadInput(f"{folder}: holds no finished segmentations (no {CARD}). `medcl segment apply` writes them.")
-    card = read_json(folder / CARD)
-    number = card.get("format") if isinstance(card, dict) else None
-    if not isinstance(number, int):
-        raise BadInput(
-            f"{folder / CARD}: is no card of segmentations (no format number): run `medcl segment apply` again."
-        )
-    if number > SEGMENTATIONS_FORMAT:
-        raise BadInput(
-            f"{folder / CARD}: has format {number}; this medcl reads up to {SEGMENTATIONS_FORMAT}. Update medcl."
-        )
-    return _rows(folder / TABLE, _base(folder)), card
+    lines, card = _RESULTS.read(folder)
+    return _rows(lines, folder / TABLE, _base(folder)), card
 
 
 def newest_segmentations(study: Study) -> Path:
@@ -129,13 +110,9 @@ def _base(folder: Path) -> Path:
     return base_of(folder, Study(folder).segmentations.name)
 
 
-def _rows(file: Path, base: Path) -> list[Segmentation]:
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"{file}: cannot be read ({error}): run `medcl segment apply` again.") from error
+def _rows(lines: Iterable[tuple[int, Mapping[str, Any]]], file: Path, base: Path) -> list[Segmentation]:
     rows = []
-    for number, row in enumerate(csv.DictReader(io.StringIO(text, newline="")), start=2):
+    for number, row in lines:
         missing = [name for name in COLUMNS if row.get(name) is None]
         if missing or row["split"] not in SPLITS or not (row["case"] and row["image"] and row["prediction"]):
             why = f"no {', '.join(missing)}" if missing else f"split {row['split']!r}, image {row['image']!r}"

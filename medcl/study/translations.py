@@ -9,17 +9,13 @@ Paths inside the study are written relative to it, so that a study can be moved;
 
 from __future__ import annotations
 
-import csv
-import datetime
-import io
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import medcl
 from medcl.study.errors import BadInput
-from medcl.study.files import read_json, write_json, write_text
+from medcl.study.results_table import ResultsTable
 from medcl.study.written_paths import base_of, read_path, written_path
 
 TRANSLATIONS_FORMAT = 1
@@ -27,9 +23,6 @@ TRANSLATIONS_FORMAT = 1
 
 FOLDER = "translations"
 """Of a study, with one folder for each call of `medcl translate apply`."""
-
-TABLE = "translations.csv"
-CARD = "translations.json"
 
 
 @dataclass(frozen=True)
@@ -64,6 +57,8 @@ class TranslatedFile:
 COLUMNS = tuple(field.name for field in fields(TranslatedFile))
 _PATHS = ("image", "translation")
 _NUMBERS = ("mutual_information", "chance", "slice_steps")
+_RESULTS = ResultsTable(FOLDER, "translate apply", COLUMNS, TRANSLATIONS_FORMAT)
+TABLE, CARD = _RESULTS.table, _RESULTS.card
 
 
 def write_translations(folder: Path, rows: Iterable[TranslatedFile], card: Mapping[str, Any]) -> None:
@@ -75,14 +70,7 @@ def write_translations(folder: Path, rows: Iterable[TranslatedFile], card: Mappi
         card: run, recipes, unit, options; format, medcl's version and the moment are added here.
     """
     base = base_of(folder, FOLDER)
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for row in rows:
-        writer.writerow([_cell(name, getattr(row, name), base) for name in COLUMNS])
-    write_text(folder / TABLE, text.getvalue())
-    written = datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds")
-    write_json(folder / CARD, {"format": TRANSLATIONS_FORMAT, **card, "medcl": medcl.__version__, "written": written})
+    _RESULTS.write(folder, ([_cell(name, getattr(row, name), base) for name in COLUMNS] for row in rows), card)
 
 
 def read_translations(folder: Path) -> tuple[list[TranslatedFile], dict[str, Any]]:
@@ -93,19 +81,8 @@ def read_translations(folder: Path) -> tuple[list[TranslatedFile], dict[str, Any
             looked at.
     """
     folder = Path(folder).absolute()
-    if not (folder / CARD).is_file():
-        raise BadInput(f"{folder}: holds no finished translations (no {CARD}). `medcl translate apply` writes them.")
-    card = read_json(folder / CARD)
-    number = card.get("format") if isinstance(card, dict) else None
-    if not isinstance(number, int):
-        raise BadInput(
-            f"{folder / CARD}: is no card of translations (no format number): run `medcl translate apply` again."
-        )
-    if number > TRANSLATIONS_FORMAT:
-        raise BadInput(
-            f"{folder / CARD}: has format {number}; this medcl reads up to {TRANSLATIONS_FORMAT}. Update medcl."
-        )
-    return _rows(folder / TABLE, base_of(folder, FOLDER)), card
+    lines, card = _RESULTS.read(folder)
+    return _rows(lines, folder / TABLE, base_of(folder, FOLDER)), card
 
 
 def _cell(name: str, value: Any, base: Path) -> str:
@@ -116,13 +93,9 @@ def _cell(name: str, value: Any, base: Path) -> str:
     return str(value)
 
 
-def _rows(file: Path, base: Path) -> list[TranslatedFile]:
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"{file}: cannot be read ({error}): run `medcl translate apply` again.") from error
+def _rows(lines: Iterable[tuple[int, Mapping[str, Any]]], file: Path, base: Path) -> list[TranslatedFile]:
     rows = []
-    for number, row in enumerate(csv.DictReader(io.StringIO(text, newline="")), start=2):
+    for number, row in lines:
         try:
             rows.append(TranslatedFile(**{name: _value(name, row[name], base) for name in COLUMNS}))
         except (KeyError, TypeError, ValueError) as error:

@@ -6,7 +6,6 @@ training.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -27,6 +26,7 @@ from medcl.study.errors import BadInput
 from medcl.study.folder import Study
 from medcl.study.plural import counted
 from medcl.study.runs import Run
+from medcl.study.short_hash import short_hash
 from medcl.study.splits import Splits, make_splits
 from medcl.training.device import resolve_device
 from medcl.training.distributed import is_main, own_rows, world_size
@@ -92,7 +92,7 @@ def prepare(study: Study, options: ClusterTrainOptions) -> PreparedClustering:
     _refuse_poor_images(samples, options)
     inputs = {
         "images": images.store.fingerprint(),
-        "splits": hashlib.sha256(splits.frame.to_csv(index=False).encode()).hexdigest()[:16],
+        "splits": short_hash(splits.frame.to_csv(index=False)),
     }
     return PreparedClustering(images, splits, samples, device, [*images.notes, *split_notes(splits)], inputs)
 

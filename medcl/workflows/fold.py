@@ -6,7 +6,6 @@ training.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
@@ -33,6 +32,7 @@ from medcl.study.errors import BadInput, MedclError
 from medcl.study.folder import Study
 from medcl.study.leakage import check_images
 from medcl.study.runs import Run
+from medcl.study.short_hash import short_hash
 from medcl.study.splits import Splits
 from medcl.training.device import resolve_device
 from medcl.training.distributed import is_main, own_rows, world_size
@@ -139,7 +139,7 @@ def prepare(study: Study, options: PretrainOptions) -> Prepared:
             refuse_leaking_weights(options.init_from, study, store, splits.of(fold))
     inputs = {
         "volumes": store.fingerprint(),
-        "splits": _digest(splits.frame.to_csv(index=False)),
+        "splits": short_hash(splits.frame.to_csv(index=False)),
         "values": _values(cohort, options) if prompts is None else prompts.fingerprint(),
     }
     return Prepared(study, store, cohort, splits, device, [*notes, *split_notes(splits)], inputs, prompts=prompts)
@@ -386,8 +386,4 @@ def _values(cohort: Cohort, options: PretrainOptions) -> str:
     if options.variable is None:
         return ""
     values = cohort.variable(options.variable).values.sort_index()
-    return _digest(values.to_csv())
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return short_hash(values.to_csv())

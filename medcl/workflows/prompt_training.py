@@ -15,6 +15,7 @@ from medcl.study.plural import counted
 from medcl.study.prompt_rules import RULES, PromptRules, find_prompt_rules
 from medcl.study.prompt_template import without_slots
 from medcl.study.prompts import CohortPrompts, write_prompts
+from medcl.study.short_hash import short_hash
 from medcl.training.export import export_encoder
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class ReadPrompts:
         """Hash of the templates and of what is said of each image, so that a resumed run notices other ones."""
         prompts = self.prompts
         told = [*prompts.rules.templates, *(f"{case} {prompts.statement(case)}" for case in sorted(prompts.cases))]
-        return hashlib.sha256("\n".join(told).encode()).hexdigest()[:16]
+        return short_hash("\n".join(told))
 
 
 def read_prompts(study: Study, cohort: Cohort, options: PretrainOptions) -> ReadPrompts:

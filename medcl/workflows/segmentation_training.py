@@ -6,7 +6,6 @@ networks, methods and training.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from dataclasses import dataclass
@@ -33,6 +32,7 @@ from medcl.study.folder import Study
 from medcl.study.label_classes import LabelClass, classes_to_json
 from medcl.study.leakage import check_images
 from medcl.study.runs import Run
+from medcl.study.short_hash import short_hash
 from medcl.study.splits import Splits
 from medcl.training.device import resolve_device
 from medcl.training.distributed import is_main, own_rows, world_size
@@ -126,8 +126,8 @@ def prepare(study: Study, options: SegmentTrainOptions) -> PreparedSegmentation:
         notes=[*cohort.notes, *split_notes(splits), *chosen.notes, *notes],
         inputs={
             "volumes": store.fingerprint(),
-            "splits": _digest(splits.frame.to_csv(index=False)),
-            "labels": _digest(json.dumps([classes_to_json(classes), chosen.patients])),
+            "splits": short_hash(splits.frame.to_csv(index=False)),
+            "labels": short_hash(json.dumps([classes_to_json(classes), chosen.patients])),
         },
     )
 
@@ -305,7 +305,3 @@ def _card(prepared: PreparedSegmentation, options: SegmentTrainOptions) -> dict[
         "preprocessed": options.preprocessed,
         "data": prepared.inputs["volumes"],
     }
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:16]

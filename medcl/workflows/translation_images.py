@@ -6,7 +6,6 @@ paired: a patient may have images of one side alone. Masks of target images are 
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from medcl.study.errors import BadInput
 from medcl.study.folder import Study
 from medcl.study.image_filter import ImageFilter
 from medcl.study.label_classes import classes_to_json, refuse_unknown_values
+from medcl.study.short_hash import short_hash
 from medcl.study.splits import Splits, make_splits
 from medcl.workflows.clinical_options import ClinicalOptions, read_options_cohort
 from medcl.workflows.options import flag
@@ -158,8 +158,8 @@ def read_domains(study: Study, options: TranslationImagesOptions, seed: int, *, 
         inputs={
             "source_volumes": source.store.fingerprint(),
             "target_volumes": target.store.fingerprint(),
-            "splits": _digest(splits.frame.to_csv(index=False)),
-            "labels": _digest(json.dumps(classes_to_json(classes))),
+            "splits": short_hash(splits.frame.to_csv(index=False)),
+            "labels": short_hash(json.dumps(classes_to_json(classes))),
         },
     )
 
@@ -314,7 +314,3 @@ def _spacing_note(domains: Domains) -> list[str]:
         f"Pixels of the source are {here} mm and of the target {there} mm: organs differ in size between them. "
         "`medcl preprocess --slice-spacing` makes them alike."
     ]
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
