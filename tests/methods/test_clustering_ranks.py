@@ -19,10 +19,10 @@ from medcl.networks.clustering_network import build_clustering_network
 from medcl.training import runner
 from medcl.training.distributed import own_rows, rank
 from medcl.training.loop import train
-from medcl.training.metrics import FILE
 from medcl.training.randomness import seed_everything
 from medcl.training.settings import TrainingSettings
 from tests.methods.double_source import DoubleSource
+from tests.methods.metrics_rows import rows_of
 from tests.methods.small_study import samples
 from tests.training.ranks import in_ranks
 
@@ -118,13 +118,6 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> Ended:
     cases = [*kinds, *TWINS.values()]
     (alone,) = in_ranks(1, trained, folder / "meeting of one", one, kinds)
     return Ended(cases, one, two, alone, in_ranks(2, trained, folder / "meeting of two", two, cases))
-
-
-def rows_of(folder: Path) -> list[list[str]]:
-    """metrics.csv without its times."""
-    lines = [line.split(",") for line in (folder / FILE).read_text().splitlines()]
-    timed = {place for place, name in enumerate(lines[0]) if name.endswith("_share") or name == "seconds"}
-    return [[cell for place, cell in enumerate(line) if place not in timed] for line in lines]
 
 
 @pytest.mark.parametrize("name", KINDS)
